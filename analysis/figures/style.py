@@ -1,0 +1,147 @@
+"""One house style: read in colour, by the colour-blind, in greyscale and in a paper's column.
+
+A series is told by colour AND marker AND line style (the colours are Okabe and Ito's). Files carry their fonts, no
+dates and no random ids, so the same table draws the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.4, 7.0
+"""Widths in inches: one column of a two-column paper, and the full text."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), (0, (3, 1)), "-")
+QUIET = "#767676"
+"""Grey of what is there for reference: contrast 4.5 on white."""
+
+_SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same letters
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "babelscale",
+    "savefig.dpi": 200,
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one series is drawn."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+@contextmanager
+def house() -> Iterator[None]:
+    """The house style, for the drawing inside the with block only."""
+    from matplotlib import rc_context
+
+    with rc_context(_SETTINGS):
+        yield
+
+
+def series(number: int) -> Series:
+    """The look of series `number`; it repeats after seven."""
+    i = number % len(COLOURS)
+    return Series(COLOURS[i], MARKERS[i], LINES[i])
+
+
+def sheet(columns: int, height: float = 2.9, notes: Sequence[str] = ()) -> tuple[Figure, list[Axes]]:
+    """A figure with a row of panels, and small notes along its foot that take no room from the panels."""
+    from matplotlib.figure import Figure
+
+    width = PAGE if columns > 1 else COLUMN
+    lines = [line for note in notes for line in _wrap(note, int(width * 21))]
+    foot = (0.05 + 0.125 * len(lines)) if lines else 0.0
+    figure = Figure(figsize=(width, height + foot), layout="constrained")
+    share = foot / (height + foot)
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share), w_pad=0.06, h_pad=0.05)  # type: ignore[union-attr,call-arg]
+    for i, line in enumerate(lines):
+        y = (foot - 0.06 - 0.125 * i) / (height + foot)
+        figure.text(0.06 / width, y, line, fontsize=6.5, color="#444444", va="top", ha="left")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def language_count_axis(axes: Axes, counts: Sequence[int]) -> None:
+    """A log2 axis with a tick at each language count that was run, named as it is."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(list(counts)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(list(counts), [str(k) for k in counts])
+    axes.set_xlabel("languages trained on, K (log scale)")
+    if len(counts) > 1:
+        room = (counts[-1] / counts[0]) ** 0.07
+        axes.set_xlim(counts[0] / room, counts[-1] * room)
+
+
+def aside(counts: Sequence[int]) -> float:
+    """The factor between a mean and its seeds' points on a log axis."""
+    return float((counts[-1] / counts[0]) ** 0.014)
+
+
+def dodge(counts: Sequence[int], number: int, of: int) -> float:
+    """The factor that moves series `number` of `of` a little aside on a log axis, so that intervals do not hide."""
+    if of < 2 or len(counts) < 2:
+        return 1.0
+    reach = (counts[-1] / counts[0]) ** 0.022
+    return float(reach ** (number - (of - 1) / 2))
+
+
+def named(languages: Sequence[str], room: int = 42) -> str:
+    """`en, fr, de`, or as many as `room` characters hold and how many there are."""
+    whole = ", ".join(languages)
+    if len(whole) <= room:
+        return whole
+    tail = f"… ({len(languages)} languages)"
+    shown = ""
+    for code in languages:
+        if len(shown) + len(code) + 2 + len(tail) > room:
+            break
+        shown += f"{code}, "
+    return shown + tail
+
+
+def titled(axes: Axes, title: str, below: str) -> None:
+    """A panel's title, with a smaller line under it."""
+    axes.set_title(title, loc="left", pad=16)
+    line = axes.annotate(
+        below, (0, 1), xycoords="axes fraction", xytext=(0, 5), textcoords="offset points", fontsize=7.5,
+        color="#444444", annotation_clip=False,
+    )  # fmt: skip
+    line.set_in_layout(False)  # a long list must not make its panel narrow
+
+
+def _wrap(text: str, columns: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, columns)

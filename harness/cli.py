@@ -1,0 +1,183 @@
+"""The command line: verbs, thin. Every verb imports what it needs when it runs, so `--help` answers at once.
+
+Exit codes: 0 done, 1 some runs failed, 2 bad input, 3 the cluster refused, 4 over budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from sweeps.errors import BadInput
+
+OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\
+a first look:
+  babelscale demo                      the whole way on real text, on this machine, in minutes
+  babelscale doctor                    what this machine can do
+
+your own study:
+  babelscale corpus add mytext FOLDER  one file a language: en.txt, de.txt.xz, ...
+  babelscale plan STUDY.yaml           what it would run
+  babelscale submit STUDY.yaml         start what is missing; the prompt comes back
+  babelscale watch STUDY               look on; Ctrl-C only ends the looking
+  babelscale report STUDY              figures and verdicts
+
+A STUDY is the name of one that ships (demo) or the path of a YAML file.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="babelscale",
+        description="What does it cost a multilingual encoder to learn one more language? Runs the study and draws the answer.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--root", help="folder that holds everything (default: $BABELSCALE_ROOT, else ./babelscale-data)"
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, target: str, help: str, description: str = "", json: bool = False) -> argparse.ArgumentParser:
+        entry = verbs.add_parser(
+            name,
+            help=help,
+            description=description or help,
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        entry.set_defaults(target=target)
+        if json:
+            entry.add_argument("--json", action="store_true", help="print JSON for scripts")
+        return entry
+
+    def study(entry: argparse.ArgumentParser, *, where: bool = True) -> argparse.ArgumentParser:
+        entry.add_argument("study", metavar="STUDY", help="name of a study that ships, or path of a YAML file")
+        entry.add_argument("--profile", help="which of the study's profiles (default: its first)")
+        if where:
+            entry.add_argument("--where", help='only these cells, e.g. "K >= 6 and alpha == 0.3"')
+        return entry
+
+    demo = verb(
+        "demo",
+        "demo:demo",
+        "the whole way on real text, on this machine",
+        "Corpus, tokenizer, shards, plan, runs, scores, figures, report: the study `demo` from nothing, in minutes.\n"
+        "Stop it with Ctrl-C and start it again: it goes on where it was. A second time it only draws again.",
+    )
+    demo.add_argument("--profile", default="laptop", help="laptop (default), or smoke: a minute, shows nothing")
+    demo.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core)")
+
+    verb("doctor", "doctor:doctor", "what this machine can do", json=True)
+
+    corpus = verbs.add_parser("corpus", help="bring text in, list it", description="Text of many languages, split once.")
+    corpus_verbs = corpus.add_subparsers(dest="corpus_verb", metavar="VERB", required=True)
+    add = corpus_verbs.add_parser(
+        "add",
+        parents=[common],
+        help="add text",
+        description="Files named after their language (en.txt, de.txt.gz, fr.txt.xz: a line a sentence, an empty line\n"
+        "between documents), or folders of them. `babelscale corpus add demo` makes the demo's corpus.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add.add_argument("name", metavar="NAME", help="what studies call it")
+    add.add_argument("sources", metavar="SOURCE", nargs="*", help="files and folders (none for the name demo)")
+    add.set_defaults(target="corpus:add")
+    listing = corpus_verbs.add_parser("list", parents=[common], help="which corpora there are")
+    listing.set_defaults(target="corpus:list_all")
+    stats = corpus_verbs.add_parser("stats", parents=[common], help="languages, documents, bytes of one")
+    stats.add_argument("name", metavar="NAME")
+    stats.set_defaults(target="corpus:stats")
+    for entry in (add, listing, stats):
+        entry.add_argument("--json", action="store_true", help="print JSON for scripts")
+
+    study(verb("plan", "studies:plan", "cells, parameters, tokens, FLOPs, state", json=True))
+    submit = study(
+        verb(
+            "submit",
+            "studies:submit",
+            "start what is neither done nor in flight; detached",
+            "Freezes the study's runs and starts a queue that works through them. Doing it twice is safe.",
+            json=True,
+        )
+    )
+    submit.add_argument(
+        "--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)"
+    )
+    submit.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core or GPU)")
+    run = study(verb("run", "studies:run", "one run here, now, in the foreground", json=True), where=False)
+    run.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
+    study(verb("status", "studies:status", "state of every run", json=True))
+    study(verb("watch", "studies:watch", "a live table; Ctrl-C only ends the looking"), where=False)
+    logs = study(verb("logs", "studies:logs", "what a run printed"), where=False)
+    logs.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
+    logs.add_argument("--attempt", type=_positive, help="which attempt (default: the newest)")
+    logs.add_argument("--rank", type=int, default=0, help="which rank (default: 0)")
+    evaluate = study(verb("evaluate", "studies:evaluate", "score finished runs on one more task", json=True))
+    evaluate.add_argument("--task", required=True, choices=["heldout", "intents"])
+
+    for name, help in (
+        ("collect", "the records of a study as one Parquet table"),
+        ("figures", "draw a study's figures"),
+        ("report", "figures, verdicts and tables as one HTML page"),
+    ):
+        study(verb(name, f"results:{name}", help, json=True), where=False)
+    export = verb("export", "results:export", "a model folder that transformers loads (kind xlm-r)")
+    export.add_argument("run", metavar="RUN", help="id of a finished run")
+    export.add_argument("folder", metavar="DIR", help="a folder that does not exist yet")
+
+    bench = verb(
+        "bench",
+        "bench:bench",
+        "measure speed against a named baseline",
+        "train: tokens per second of one training step against transformers' XLMRobertaForMaskedLM (all positions),\n"
+        "same sizes, batch, masks, optimizer and precision, in the same process.",
+        json=True,
+    )
+    bench.add_argument("what", choices=["train"])
+    bench.add_argument("--vocabulary", type=_positive, default=32_000)
+    bench.add_argument("--width", type=_positive, default=256)
+    bench.add_argument("--layers", type=_positive, default=4)
+    bench.add_argument("--rows", type=_positive, default=16)
+    bench.add_argument("--tokens", type=_positive, default=128, help="tokens per row")
+    bench.add_argument("--steps", type=_positive, default=8, help="timed steps of each side")
+    bench.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    return top
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    if sys.version_info < (3, 11):
+        print(f"babelscale needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
+        return BAD_INPUT
+    options = parser().parse_args(arguments)
+    module, function = options.target.split(":")
+    try:
+        code = getattr(importlib.import_module(f"harness.verbs.{module}"), function)(options)
+        sys.stdout.flush()
+        return int(code or OK)
+    except BadInput as error:
+        print(f"babelscale: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nbabelscale: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `babelscale status | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Scoring a trained model: held-out bits per byte, and zero-shot tasks."""

@@ -1,0 +1,55 @@
+"""Write down what a study wants, before anything runs: `run.json` for each run, one file for the study.
+
+From here on a run trains from its frozen `run.json`; editing the study file changes which runs are wanted, never what a
+run is. Two studies that want the same run share it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.store import SCHEMA, Store, read_json, write_json
+from sweeps.errors import BadInput
+from sweeps.grid import Run
+from sweeps.study import Study
+
+
+def freeze(store: Store, study: Study, runs: list[Run], *, corpus_note: str, command: str) -> None:
+    """Write the runs that are new, then the study's file."""
+    for run in runs:
+        folder = store.run(run.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "run.json"
+        if path.exists():
+            old = read_json(path)["science"]
+            if old != run.science:
+                raise BadInput(f"{path} describes another run under the same id; move {folder} away and submit again")
+            continue
+        origin = {"study": study.name, "profile": study.profile, "corpus": study.corpus}
+        write_json(path, {"schema": SCHEMA, "id": run.id, "axes": run.axes, "science": run.science, "origin": origin})
+    record = {
+        "schema": SCHEMA,
+        "name": study.name,
+        "question": study.question,
+        "findings": list(study.findings),
+        "profile": study.profile,
+        "corpus": study.corpus,
+        "corpus_note": corpus_note,
+        "groups": {group: list(members) for group, members in study.groups.items()},
+        "evaluate": list(study.evaluate),
+        "execution": study.execution.model_dump(),
+        "runs": [run.id for run in runs],
+        "command": command,
+    }
+    write_json(store.studies / f"{study.name}.json", record)
+
+
+def frozen_study(store: Store, name: str) -> dict[str, Any]:
+    """The study as it was last submitted. Raises BadInput when it never was."""
+    path = store.studies / f"{name}.json"
+    if not path.is_file():
+        known = sorted(p.stem for p in store.studies.glob("*.json") if not p.name.endswith(".queue.json"))
+        hint = f"submitted so far: {', '.join(known)}" if known else "nothing was submitted yet"
+        raise BadInput(f"the study {name!r} was never submitted under {store.root} ({hint}); babelscale submit {name}")
+    record: dict[str, Any] = read_json(path)
+    return record

@@ -1,0 +1,152 @@
+"""One attempt at one run, as it happens inside the job: prepare, train, score, done.
+
+Every stage asks the disk first, so an attempt starts where the last one ended. This module imports nothing heavy at
+its top: the thread counts must be set before torch and NumPy load.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.store import SCHEMA, Store, lease, now, read_json, read_lines, write_json, write_text
+from sweeps.errors import BadInput
+
+WEIGHTS = "final/model.safetensors"
+
+
+def main(root: str, run_id: str, attempt: int) -> None:
+    """Entry point of a submitted task; every rank runs it. Ends by writing `exit.json` (rank 0) or by raising."""
+    import submitit
+
+    environment = submitit.JobEnvironment()
+    rank, world, local_rank = environment.global_rank, environment.num_tasks, environment.local_rank
+    store = Store(root)
+    folder = store.run(run_id)
+    attempt_folder = folder / "attempts" / f"{attempt:03d}"
+    settings = read_json(attempt_folder / "execution.json")
+    os.environ["OMP_NUM_THREADS"] = str(settings["execution"]["threads"])
+
+    def ended(state: str, error: str = "", deterministic: bool = False) -> None:
+        if rank == 0:
+            record = {"state": state, "error": error, "deterministic": deterministic, "time": now()}
+            write_json(attempt_folder / "exit.json", record)
+
+    with lease(folder / "run", wait=False) if rank == 0 else _nothing() as held:
+        if not held:
+            ended("stopped", "another attempt holds this run")
+            return
+        from harness.train.loop import Stopped, TrainingFailed
+
+        try:
+            _attempt(store, run_id, settings, attempt, rank, world, local_rank)
+        except Stopped as stopped:
+            ended("stopped", str(stopped))
+        except (BadInput, TrainingFailed) as error:
+            ended("failed", str(error), deterministic=True)
+            raise
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(last.filename).name}:{last.lineno}"
+            ended("failed", f"{type(error).__name__}: {error} ({place})")
+            raise
+        else:
+            ended("done")
+
+
+class _nothing:
+    """Stands where rank 0 holds the lease: other ranks follow rank 0."""
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _attempt(
+    store: Store, run_id: str, settings: dict[str, Any], attempt: int, rank: int, world: int, local_rank: int
+) -> None:
+    import torch
+
+    from harness.train.heartbeat import Heartbeat, StopFlag
+    from harness.train.ranks import joined
+
+    execution, tasks = settings["execution"], settings["tasks"]
+    torch.set_num_threads(execution["threads"])
+    folder = store.run(run_id)
+    science = read_json(folder / "run.json")["science"]
+    stop = StopFlag()
+    stop.listen()
+    heartbeat = Heartbeat(folder, attempt, science["steps"])
+    if rank == 0:
+        heartbeat.write("prepare")
+    seconds = 0.0
+    if not (folder / WEIGHTS).exists():
+        from harness.prepare import open_stream
+        from harness.train.loop import train
+
+        stream = open_stream(store, science)
+        rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
+        with joined(rank, world, local_rank, rendezvous) as ranks:
+            trained = train(science, execution, stream, ranks, folder=folder, attempt=attempt, stop=stop)
+        if rank == 0:
+            seconds = trained.seconds
+            _commit_training(folder, run_id, science, trained)
+    if rank != 0:
+        return
+    for task in tasks:
+        _stage(folder, run_id, task, science["steps"], lambda task=task: _score(store, folder, science, task, heartbeat))
+    done = read_json(folder / "done.json") if (folder / "done.json").exists() else {"tasks": []}
+    finished = sorted({*done["tasks"], *tasks})
+    record = {"schema": SCHEMA, "finished": now(), "tasks": finished, "attempts": attempt}
+    write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 1)})
+
+
+def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained: Any) -> None:
+    """The canonical weights (fp32, by parameter name), and the records that training itself yields."""
+    from safetensors.torch import save_file
+
+    final = folder / WEIGHTS
+    final.parent.mkdir(exist_ok=True)
+    rows = [
+        {"task": "training", "split": "train", "language": language, "metric": metric, "value": float(value), "n": 0}
+        for metric, values in (("epochs", trained.epochs), ("tokens", trained.tokens))
+        for language, value in values.items()
+    ]
+    _record(folder, run_id, "training", science["steps"], rows)
+    beside = final.with_name(".model.tmp")
+    save_file(trained.weights, beside)
+    beside.replace(final)
+
+
+def _stage(folder: Path, run_id: str, task: str, step: int, score: Callable[[], list[dict[str, Any]]]) -> None:
+    """Score one task unless its records are there."""
+    if any(row["task"] == task for row in read_lines(folder / "records.jsonl")):
+        return
+    _record(folder, run_id, task, step, score())
+
+
+def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]]) -> None:
+    """Put a task's records into `records.jsonl`, all of them at once."""
+    import json
+
+    kept = [row for row in read_lines(folder / "records.jsonl") if row["task"] != task]
+    head = {"schema": SCHEMA, "run": run_id, "step": step}
+    full = [head | {"standard_error": None, "details": {}} | row for row in rows]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [*kept, *full])
+    write_text(folder / "records.jsonl", text)
+
+
+def _score(store: Store, folder: Path, science: dict[str, Any], task: str, heartbeat: Any) -> list[dict[str, Any]]:
+    from harness.evaluate.score import score_task
+
+    heartbeat.write(f"score {task}", step=science["steps"])
+    began = time.monotonic()
+    rows = score_task(store, folder / WEIGHTS, science, task)
+    print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)
+    return rows

@@ -1,0 +1,275 @@
+"""The local queue: a detached process that brings a study's runs through Submitit's local executor, a few at a time.
+
+Started by `start` (detached, so the prompt comes back), it prepares what the runs share (tokenizers, shards), then
+keeps `slots` runs going until none is left that may still succeed. It holds a lease on its study, so a second one ends
+at once. SIGTERM asks it to stop: the runs save and end, then so does it. Killed, it loses nothing: runs go on alone, and
+the next queue takes up what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import importlib.metadata
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.launch.freeze import frozen_study
+from harness.launch.observe import attempt_folders, observe, process_lives
+from harness.store import Store, lease, now, read_json, write_json
+from sweeps.errors import BadInput
+
+POLL_SECONDS = 0.5
+_RECORDED_PACKAGES = ("babelscale", "torch", "deepspeed", "sentencepiece", "submitit", "numpy")
+
+
+@dataclass(frozen=True)
+class Active:
+    run: str
+    job: Any
+    slot: int
+    folder: Path
+
+
+def queue_path(store: Store, study: str) -> Path:
+    return store.studies / f"{study}.queue.json"
+
+
+def queue_state(store: Store, study: str) -> dict[str, Any]:
+    """What the study's queue says of itself; `alive` tells whether its process is there."""
+    try:
+        state: dict[str, Any] = read_json(queue_path(store, study))
+    except (FileNotFoundError, ValueError):
+        return {"alive": False, "phase": "none"}
+    same_host = state.get("host") == socket.gethostname()
+    state["alive"] = state["phase"] != "ended" and same_host and process_lives(int(state["pid"]))
+    return state
+
+
+def start(store: Store, study: str, slots: int | None, only: list[str]) -> int:
+    """Start the queue detached; returns its process id."""
+    log = store.studies / f"{study}.queue.log"
+    command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots or 0), *only]
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True, cwd="/"
+        )
+    write_json(queue_path(store, study), {"pid": process.pid, "host": socket.gethostname(), "phase": "starting"})
+    return process.pid
+
+
+def stop(store: Store, study: str, *, wait_seconds: float = 60.0) -> bool:
+    """Ask the queue and its runs to save and end; True when they did within the time."""
+    deadline = time.monotonic() + wait_seconds
+    while (state := queue_state(store, study))["alive"] and time.monotonic() < deadline:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(state["pid"]), signal.SIGTERM)
+        time.sleep(POLL_SECONDS)
+    return not queue_state(store, study)["alive"]
+
+
+def default_slots(execution: dict[str, Any]) -> int:
+    """Runs that this machine holds at once: by GPUs where there are any, else by cores."""
+    gpus = visible_gpus()
+    if gpus:
+        return max(1, len(gpus) // int(execution["devices"]))
+    return max(1, (os.cpu_count() or 1) // (int(execution["devices"]) * int(execution["threads"])))
+
+
+def visible_gpus() -> list[int]:
+    """NVIDIA devices of this machine, without loading torch."""
+    return sorted(int(Path(path).name.removeprefix("nvidia")) for path in glob.glob("/dev/nvidia[0-9]*"))
+
+
+class Queue:
+    """One study's queue. `only` restricts it to some runs."""
+
+    def __init__(self, store: Store, study: dict[str, Any], slots: int, only: list[str]) -> None:
+        self.store, self.study, self.slots = store, study, slots
+        self.execution: dict[str, Any] = study["execution"]
+        wanted = [run for run in study["runs"] if not only or run in only]
+        # Long runs first: the slots then end together.
+        self.todo = sorted(wanted, key=self._cost, reverse=True)
+        self.active: list[Active] = []
+        self.tries: dict[str, int] = {}
+        self.stopping = False
+
+    def _cost(self, run: str) -> float:
+        return float(read_json(self.store.run(run) / "run.json")["axes"]["flops"])
+
+    def say(self, phase: str, **values: Any) -> None:
+        state = {"pid": os.getpid(), "host": socket.gethostname(), "phase": phase, "slots": self.slots, "time": now()}
+        write_json(queue_path(self.store, self.study["name"]), state | values, durable=False)
+
+    def prepare(self) -> None:
+        """Tokenizers and shards of all runs, once each, languages in parallel."""
+        from harness.corpus.shards import shard_key
+        from harness.prepare import open_tokenizer
+
+        pending: dict[str, tuple[dict[str, Any], str]] = {}
+        for run in self.todo:
+            if observe(self.store, run, self.study["evaluate"]).state == "done":
+                continue
+            science = read_json(self.store.run(run) / "run.json")["science"]
+            self.say("tokenizer")
+            tokenizer = open_tokenizer(self.store, science)
+            for language in science["languages"]:
+                key = shard_key(tokenizer.key, language)
+                if not (self.store.shards / key).exists():
+                    pending[key] = (science, language)
+        with ProcessPoolExecutor(max(1, min(self.slots, len(pending)))) as pool:
+            futures = [pool.submit(_make_shard, str(self.store.root), *work) for work in pending.values()]
+            for number, future in enumerate(futures):
+                self.say("shards", done=number, of=len(pending))
+                future.result()
+
+    def step(self) -> bool:
+        """Take what has ended, start what there is room for; False when nothing is left to do."""
+        for entry in list(self.active):
+            if entry.job.done():
+                self.active.remove(entry)
+                self._close(entry)
+        while not self.stopping and len(self.active) < self.slots and (run := self._next()) is not None:
+            self._launch(run)
+        self.say("stopping" if self.stopping else "running", active=[entry.run for entry in self.active])
+        return bool(self.active)
+
+    def _next(self) -> str | None:
+        for run in list(self.todo):
+            seen = observe(self.store, run, self.study["evaluate"])
+            if seen.state == "done":
+                self.todo.remove(run)
+            elif seen.state != "running":
+                self.todo.remove(run)
+                return run
+        return None
+
+    def _launch(self, run: str) -> None:
+        import submitit
+
+        folder = self.store.run(run)
+        attempt = len(attempt_folders(folder)) + 1
+        attempt_folder = folder / "attempts" / f"{attempt:03d}"
+        attempt_folder.mkdir(parents=True)
+        taken = {entry.slot for entry in self.active}
+        slot = next(number for number in range(self.slots) if number not in taken)
+        settings = {"execution": self.execution, "tasks": self.study["evaluate"], "slot": slot, "cluster": "local"}
+        write_json(attempt_folder / "execution.json", settings | provenance())
+        executor = submitit.LocalExecutor(folder=attempt_folder)
+        devices = int(self.execution["devices"])
+        gpus = visible_gpus()[slot * devices : (slot + 1) * devices]
+        executor.update_parameters(
+            timeout_min=max(1, round(float(self.execution["hours"]) * 60)),
+            tasks_per_node=devices,
+            gpus_per_node=len(gpus),
+            visible_gpus=gpus,
+            stderr_to_stdout=True,
+        )
+        from harness.launch.job import main
+
+        job = executor.submit(main, str(self.store.root), run, attempt)
+        self.active.append(Active(run, job, slot, attempt_folder))
+
+    def _close(self, entry: Active) -> None:
+        """Write the exit record that a killed attempt could not, and decide on another go."""
+        path = entry.folder / "exit.json"
+        if not path.exists():
+            state = {"state": "killed", "error": "the attempt ended without a word (killed?)", "deterministic": False}
+            write_json(path, state | {"time": now()})
+        ended = read_json(path)
+        self.tries[entry.run] = self.tries.get(entry.run, 0) + 1
+        again = ended["state"] in ("failed", "killed", "stopped") and not ended["deterministic"]
+        if again and not self.stopping and self.tries[entry.run] < int(self.execution["attempts"]):
+            self.todo.append(entry.run)
+
+    def wait_for_strangers(self) -> None:
+        """Runs of an earlier queue that was killed go on by themselves; stay until they end, then finish them."""
+        while not self.stopping and any(
+            observe(self.store, run, self.study["evaluate"]).state == "running" for run in self.todo
+        ):
+            self.say("running", active=[])
+            time.sleep(POLL_SECONDS)
+
+    def ask_to_stop(self, *_: object) -> None:
+        self.stopping = True
+        for entry in self.active:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.job.job_id), signal.SIGTERM)
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self.ask_to_stop)
+        signal.signal(signal.SIGINT, self.ask_to_stop)
+        self.prepare()
+        while True:
+            while self.step():
+                time.sleep(POLL_SECONDS)
+            if self.stopping or not self.todo:
+                return
+            self.wait_for_strangers()
+
+
+def _make_shard(root: str, science: dict[str, Any], language: str) -> None:
+    from harness.corpus.shards import ensure_shard
+    from harness.prepare import corpus_of, open_tokenizer
+
+    store = Store(root)
+    ensure_shard(store, corpus_of(store, science), open_tokenizer(store, science), language)
+
+
+def provenance() -> dict[str, Any]:
+    """Where and with what an attempt ran. No environment variables: they hold secrets."""
+    versions: dict[str, str] = {}
+    for package in _RECORDED_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    commit = ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    return {
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "git_commit": commit,
+        "started": now(),
+    }
+
+
+def main(arguments: list[str]) -> None:
+    root, name, slots, *only = arguments
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of this process; each run sets its own
+    store = Store(root)
+    study = frozen_study(store, name)
+    with lease(store.studies / f"{name}.queue", wait=False) as held:
+        if not held:
+            return
+        queue = Queue(store, study, int(slots) or default_slots(study["execution"]), only)
+        _guarded(queue, queue.run)
+
+
+def _guarded(queue: Queue, work: Callable[[], None]) -> None:
+    """Whatever ends the queue, its state says so, with the reason."""
+    error = ""
+    try:
+        work()
+    except BadInput as problem:
+        error = str(problem)
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        queue.say("ended", error=error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Training one run: schedule, ranks, DeepSpeed engine, loop, checkpoints."""

@@ -1,0 +1,99 @@
+"""The DeepSpeed engine for one run: backward, reduction, clipping, step, save and load; nothing else of DeepSpeed.
+
+Precision is ours: fp32 weights and gradients, and for bf16 an autocast *inside* the module (DeepSpeed switches off one
+around it), so ZeRO stages 0, 1 and 2 give the same losses. The optimizer is PyTorch's fused AdamW, built here, so
+DeepSpeed compiles nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.train.ranks import Ranks
+from models.heads import MaskedLM
+
+
+class MaskedLMStep(nn.Module):
+    """What the engine drives: a masked batch to its mean loss in nats, with the run's precision inside."""
+
+    def __init__(self, model: MaskedLM, *, bf16: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.bf16 = bf16
+
+    def forward(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
+        with torch.autocast(ids_BT.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            loss_N: Tensor = self.model(ids_BT, index_N, labels_N)
+        return loss_N.mean()
+
+
+def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Two parameter groups: matrices and tables with weight decay; biases and LayerNorm gains without."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+def build_engine(
+    model: MaskedLM,
+    ranks: Ranks,
+    *,
+    optimizer: Mapping[str, Any],
+    bf16: bool,
+    zero_stage: int,
+    micro_rows: int,
+    accumulation: int,
+) -> Any:
+    """A DeepSpeed engine around `model`. The process group stands already (`harness.train.ranks.joined`)."""
+    import deepspeed  # takes seconds to import, and reads the rank variables when it does
+
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    # DeepSpeed would compile a shared-memory operator at start-up on CPU; gloo does the same work without a compiler.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    step = MaskedLMStep(model, bf16=bf16).to(ranks.device)
+    adamw = torch.optim.AdamW(
+        decayed_groups(step, optimizer["weight_decay"]),
+        lr=0.0,  # set before every update from the schedule
+        betas=(optimizer["beta1"], optimizer["beta2"]),
+        eps=optimizer["epsilon"],
+        fused=True,
+    )
+    engine, *_ = deepspeed.initialize(
+        model=step,
+        optimizer=adamw,
+        dist_init_required=False,
+        config={
+            "train_micro_batch_size_per_gpu": micro_rows,
+            "gradient_accumulation_steps": accumulation,
+            "gradient_clipping": optimizer["clip"],
+            "zero_optimization": {"stage": zero_stage},
+            "steps_per_print": 10**12,
+        },
+    )
+    return engine
+
+
+def set_learning_rate(engine: Any, rate: float) -> None:
+    for group in engine.optimizer.param_groups:
+        group["lr"] = rate
+
+
+def gathered_weights(engine: Any, zero_stage: int) -> dict[str, Tensor]:
+    """fp32 weights of the model by parameter name, on the CPU, the tied table once. Called by all ranks."""
+    import deepspeed
+
+    model: MaskedLM = engine.module.model
+    if zero_stage < 3:
+        return {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters()}
+    weights: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        with deepspeed.zero.GatheredParameters([parameter]):
+            weights[name] = parameter.detach().float().cpu().clone()
+    return weights

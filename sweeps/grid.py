@@ -1,0 +1,246 @@
+"""From a study to its runs: the grid, resolved, each run with an id.
+
+A run's **id** is a readable slug and a hash of its *science*: everything that can change its numbers (data, languages,
+alpha, tokenizer, model, batch, steps, recipe, seed) and nothing else. Execution (devices, ZeRO stage, micro-batch) is
+not in it, so the same run on another machine is the same run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.cost import parameters, training_flops_per_token
+from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
+from sweeps.errors import BadInput
+from sweeps.languages import LANGUAGE_SETS, language_set
+from sweeps.study import RecipeBlock, Study
+from sweeps.where import matches
+
+SCIENCE_VERSION = 1
+"""Raised when the same science would give other numbers: every id changes."""
+
+MOST_CELLS = 100_000
+
+_SHORT_AXES = {
+    "alpha": "sampling.alpha",
+    "kind": "model.kind",
+    "size": "model.size",
+    "width": "model.width",
+    "layers": "model.layers",
+    "vocabulary": "model.vocabulary",
+    "tokenizer_alpha": "tokenizer.alpha",
+    "algorithm": "tokenizer.algorithm",
+    "batch_tokens": "budget.batch_tokens",
+    "steps": "budget.steps",
+    "learning_rate": "learning_rate",
+    "mask_rate": "mask_rate",
+}
+"""Axes with a short name, and what of the recipe each one sets. Any other key of the recipe is named by its path."""
+
+_OWN_AXES = ("languages", "seed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell with one seed."""
+
+    id: str
+    science: dict[str, Any]
+    """Resolved and JSON-able. The harness trains from this and from nothing else."""
+    axes: dict[str, Any]
+    """What figures and conditions may name: languages, set, K, alpha, width, ... and the run's cost."""
+
+
+def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | None = None) -> list[Run]:
+    """All runs of a study, in the order of its axes (the last axis fastest).
+
+    `corpus_languages` maps the corpus's languages to bytes, where the corpus is at hand: a language it lacks is then
+    an error. Raises BadInput.
+    """
+    axes = dict(study.axes)
+    for name in axes:
+        if name not in _OWN_AXES and name not in _SHORT_AXES and "." not in name:
+            near = difflib.get_close_matches(name, [*_OWN_AXES, *_SHORT_AXES], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"axes: {', '.join([*_OWN_AXES, *_SHORT_AXES])}"
+            raise BadInput(f"study {study.name}, axes: unknown axis {name}; {hint}")
+        if not axes[name]:
+            raise BadInput(f"study {study.name}, axes.{name}: the list is empty")
+    if "languages" not in axes:
+        raise BadInput(f"study {study.name}, axes: the axis languages is missing")
+    cells = 1
+    for values in axes.values():
+        cells *= len(values)
+    if cells > MOST_CELLS:
+        raise BadInput(f"study {study.name}: the grid has {cells:,} points, more than {MOST_CELLS:,}; split the study")
+    sets = {_set_name(value): _languages(value, study, corpus_languages) for value in axes["languages"]}
+    superset = tuple(dict.fromkeys(language for codes in sets.values() for language in codes))
+    for group, members in study.groups.items():
+        lacking = [language for language in members if language not in superset]
+        if lacking:
+            raise BadInput(f"study {study.name}, groups.{group}: no cell of the study has {', '.join(lacking)}")
+
+    runs: dict[str, Run] = {}
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        languages = sets[_set_name(point["languages"])]
+        recipe = _with_axes(study, point)
+        run = _resolve(study, recipe, languages, superset, point, corpus_key)
+        if not any(matches(condition, run.axes) for condition in study.exclude):
+            runs[run.id] = run
+    if not runs:
+        raise BadInput(f"study {study.name}: the grid is empty, exclude removes every cell")
+    return list(runs.values())
+
+
+def _set_name(value: Any) -> str:
+    return value if isinstance(value, str) else "+".join(map(str, value))
+
+
+def _languages(value: Any, study: Study, corpus_languages: Mapping[str, int] | None) -> tuple[str, ...]:
+    if isinstance(value, str):
+        if value not in LANGUAGE_SETS:
+            near = difflib.get_close_matches(value, LANGUAGE_SETS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"sets: {', '.join(LANGUAGE_SETS)}; or write a list of codes"
+            raise BadInput(f"study {study.name}, axes.languages: there is no language set {value!r}; {hint}")
+        codes = language_set(value)
+    elif isinstance(value, list) and value:
+        codes = tuple(value)
+    else:
+        raise BadInput(f"study {study.name}, axes.languages: {value!r} is neither a set's name nor a list of codes")
+    twice = sorted({code for code in codes if codes.count(code) > 1})
+    if twice:
+        raise BadInput(f"study {study.name}, axes.languages: {', '.join(twice)} stands twice in {_set_name(value)}")
+    if corpus_languages is not None:
+        for code in codes:
+            if code not in corpus_languages:
+                near = difflib.get_close_matches(code, corpus_languages, n=1)
+                hint = f"did you mean {near[0]}?" if near else "babelscale corpus stats lists what it has"
+                raise BadInput(f"study {study.name}: the corpus {study.corpus} has no language {code!r}; {hint}")
+    return codes
+
+
+def _with_axes(study: Study, point: Mapping[str, Any]) -> RecipeBlock:
+    """The recipe with this point's axis values put in, validated again."""
+    raw = study.recipe.model_dump()
+    for name, value in point.items():
+        if name in _OWN_AXES:
+            continue
+        *blocks, last = _SHORT_AXES.get(name, name).split(".")
+        target: Any = raw
+        for block in blocks:
+            target = target.get(block) if isinstance(target, dict) else None
+        if not isinstance(target, dict) or last not in target:
+            raise BadInput(f"study {study.name}, axes: {name} is not a key of the recipe")
+        target[last] = value
+    try:
+        return RecipeBlock.model_validate(raw)
+    except ValueError as error:
+        first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
+        path = ".".join(map(str, first["loc"]))
+        raise BadInput(f"study {study.name}, axes: {path or 'recipe'} at {dict(point)}: {first['msg']}") from error
+
+
+def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
+    """The encoder of a recipe, derived values filled in. Raises BadInput for sizes that do not fit together."""
+    block = recipe.model
+    named = NAMED_SIZES[block.size] if block.size else {}
+    width, layers = block.width or named["width"], block.layers or named["layers"]
+    try:
+        return EncoderConfig(
+            kind=block.kind,
+            vocabulary=block.vocabulary + 2,
+            width=width,
+            layers=layers,
+            heads=block.heads or default_heads(width),
+            feedforward=block.feedforward or default_feedforward(width),
+            positions=recipe.row_tokens,
+            dropout=block.dropout,
+        )
+    except ValueError as error:
+        raise BadInput(f"study {study}, recipe.model: {error}") from error
+
+
+def _resolve(
+    study: Study,
+    recipe: RecipeBlock,
+    languages: tuple[str, ...],
+    superset: tuple[str, ...],
+    point: Mapping[str, Any],
+    corpus_key: str,
+) -> Run:
+    seed = point.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise BadInput(f"study {study.name}, axes.seed: {seed!r} is not a whole number of at least 0")
+    rows, rest = divmod(recipe.budget.batch_tokens, recipe.row_tokens)
+    if rest or not rows:
+        raise BadInput(
+            f"study {study.name}, recipe.budget.batch_tokens: {recipe.budget.batch_tokens} is not a multiple of "
+            f"row_tokens ({recipe.row_tokens})"
+        )
+    masks = max(1, round(recipe.mask_rate * recipe.row_tokens))
+    if masks > (recipe.row_tokens - 1) // 2:
+        raise BadInput(f"study {study.name}, recipe.mask_rate: {recipe.mask_rate} masks more than half of a row")
+    encoder = encoder_config(recipe, study.name)
+    tokenizer = recipe.tokenizer
+    science: dict[str, Any] = {
+        "version": SCIENCE_VERSION,
+        "corpus": corpus_key,
+        "languages": list(languages),
+        "alpha": recipe.sampling.alpha,
+        "tokenizer": {
+            "languages": list(superset if tokenizer.policy == "frozen-superset" else languages),
+            "vocabulary": recipe.model.vocabulary,
+            "alpha": tokenizer.alpha,
+            "algorithm": tokenizer.algorithm,
+            "byte_fallback": tokenizer.byte_fallback,
+            "character_coverage": tokenizer.character_coverage,
+            "sample_bytes": tokenizer.sample_bytes,
+        },
+        "model": asdict(encoder),
+        "row_tokens": recipe.row_tokens,
+        "batch_rows": rows,
+        "steps": recipe.budget.steps,
+        "mask_rate": recipe.mask_rate,
+        "learning_rate": recipe.learning_rate,
+        "schedule": recipe.schedule.model_dump(),
+        "optimizer": recipe.optimizer.model_dump(),
+        "precision": recipe.precision,
+        "seed": seed,
+    }
+    size = parameters(encoder)
+    tokens = recipe.budget.batch_tokens * recipe.budget.steps
+    flops = training_flops_per_token(
+        encoder, tokens_per_row=recipe.row_tokens, masked_share=masks / recipe.row_tokens
+    )
+    axes = {
+        "set": _set_name(point["languages"]),
+        "languages": list(languages),
+        "K": len(languages),
+        "alpha": recipe.sampling.alpha,
+        "vocabulary": recipe.model.vocabulary,
+        "kind": encoder.kind,
+        "width": encoder.width,
+        "layers": encoder.layers,
+        "body_parameters": size.body,
+        "embedding_parameters": size.embedding,
+        "batch_tokens": recipe.budget.batch_tokens,
+        "steps": recipe.budget.steps,
+        "tokens": tokens,
+        "flops": flops.total * tokens,
+        "learning_rate": recipe.learning_rate,
+        "seed": seed,
+    }
+    return Run(run_id(science, axes), science, axes)
+
+
+def run_id(science: Mapping[str, Any], axes: Mapping[str, Any]) -> str:
+    """Readable slug and ten hexadecimal digits over the whole science."""
+    text = json.dumps(science, sort_keys=True, separators=(",", ":"))
+    tail = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"k{axes['K']}-a{axes['alpha']:g}-w{axes['width']}-l{axes['layers']}-v{axes['vocabulary']}-s{axes['seed']}-{tail}"

@@ -1,0 +1,238 @@
+"""What users write: a study file, strict, and every message names the file, the key and the nearest legal one.
+
+A study is a question, axes, a recipe that all cells share, groups, findings and profiles (other sizes of the same
+question). `sweeps.grid` turns it into cells and runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.sizes import NAMED_SIZES, Kind
+from sweeps.errors import BadInput
+
+STUDIES = Path(__file__).parent / "studies"
+"""Studies that ship; a bare name on the command line means one of these."""
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Scalar = bool | int | float | str
+
+
+class Strict(BaseModel):
+    """Base of every block: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ModelBlock(Strict):
+    """The encoder: a named size, or width and layers; what is not given follows from the width."""
+
+    kind: Kind = "modern"
+    size: str | None = None
+    """One of `models.sizes.NAMED_SIZES`."""
+    width: Positive | None = None
+    layers: Positive | None = None
+    heads: Positive | None = None
+    feedforward: Positive | None = None
+    vocabulary: Positive
+    """SentencePiece entries; the table has two rows more (<pad>, <mask>)."""
+    dropout: Share = 0.0
+
+    @model_validator(mode="after")
+    def _size_or_width(self) -> ModelBlock:
+        if self.size is not None and self.size not in NAMED_SIZES:
+            raise ValueError(f"size {self.size!r} is not one of {', '.join(NAMED_SIZES)}")
+        if self.size is None and (self.width is None or self.layers is None):
+            raise ValueError(f"give size ({', '.join(NAMED_SIZES)}), or both width and layers")
+        return self
+
+
+class SamplingBlock(Strict):
+    alpha: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3
+    """Exponent of the batch distribution over languages (paper section 3.1); 0 uniform, 1 as the data."""
+
+
+class TokenizerBlock(Strict):
+    policy: Literal["frozen-superset", "retrained"] = "frozen-superset"
+    """`frozen-superset`: one tokenizer, of all languages of the study, for every cell. `retrained`: one per set."""
+    alpha: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3
+    algorithm: Literal["unigram", "bpe"] = "unigram"
+    byte_fallback: bool = True
+    character_coverage: Annotated[float, Field(ge=0.9, le=1.0)] = 0.9995
+    sample_bytes: Positive = 10_000_000
+
+
+class BudgetBlock(Strict):
+    batch_tokens: Positive
+    """Global batch in tokens, over all devices and accumulation."""
+    steps: Positive
+
+
+class ScheduleBlock(Strict):
+    kind: Literal["linear", "cosine", "wsd"] = "linear"
+    warmup: Share = 0.06
+    """Share of the steps over which the rate rises linearly."""
+    decay: Share = 0.2
+    """`wsd` only: share of the steps, at the end, over which the rate falls linearly to zero."""
+
+
+class OptimizerBlock(Strict):
+    """AdamW. Defaults are RoBERTa's (paper.md 2.3: the paper prints none)."""
+
+    beta1: Share = 0.9
+    beta2: Share = 0.98
+    epsilon: Annotated[float, Field(gt=0)] = 1e-6
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    """Global gradient norm; 0 switches clipping off."""
+
+
+class RecipeBlock(Strict):
+    model: ModelBlock
+    sampling: SamplingBlock = SamplingBlock()
+    tokenizer: TokenizerBlock = TokenizerBlock()
+    budget: BudgetBlock
+    row_tokens: Annotated[int, Field(ge=8)] = 512
+    mask_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak rate."""
+    schedule: ScheduleBlock = ScheduleBlock()
+    optimizer: OptimizerBlock = OptimizerBlock()
+    precision: Literal["fp32", "bf16"] = "bf16"
+    """bf16: fp32 weights, bf16 matrix products. It changes numbers, so it belongs to the science."""
+
+
+class ExecutionBlock(Strict):
+    """How runs are executed. Nothing here may change a run's numbers beyond rounding, and none of it is in the id."""
+
+    devices: Positive = 1
+    """Ranks of one run."""
+    zero: Annotated[int, Field(ge=0, le=3)] = 1
+    micro_rows: Positive | None = None
+    """Rows a rank holds at once; the rest is accumulated. Default: all of the rank's share."""
+    threads: Positive = 1
+    """CPU threads of one rank."""
+    slots: Positive | None = None
+    """Runs at the same time with `--cluster local`. Default: cores / (devices x threads)."""
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = 300.0
+    attempts: Positive = 5
+    """Goes at one run before it counts as failed."""
+    hours: Annotated[float, Field(gt=0)] = 24.0
+
+
+class Study(Strict):
+    """A study with one profile applied."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    question: str
+    findings: tuple[str, ...] = ()
+    corpus: str
+    axes: dict[str, list[Scalar | list[str]]]
+    exclude: tuple[str, ...] = ()
+    """Conditions (`sweeps.where`); a cell that meets one is left out."""
+    recipe: RecipeBlock
+    evaluate: tuple[Literal["heldout", "intents"], ...] = ("heldout",)
+    groups: dict[str, tuple[str, ...]] = {}
+    execution: ExecutionBlock = ExecutionBlock()
+    profile: str = "default"
+
+
+class StudyFile(Study):
+    profiles: dict[str, dict[str, Any]] = {}
+
+
+def studies_that_ship() -> list[str]:
+    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+
+
+def load_study(name_or_path: str, profile: str | None = None) -> Study:
+    """Read a study by path, or by the name of one that ships, with a profile applied (default: its first).
+
+    Raises BadInput for everything a user can get wrong.
+    """
+    path = _find(name_or_path)
+    return parse_study(path.read_text(encoding="utf-8", errors="replace"), str(name_or_path), profile)
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise BadInput(f"there is no study file {name_or_path}")
+        return path
+    shipped = STUDIES / f"{name_or_path}.yaml"
+    if name_or_path not in studies_that_ship():
+        near = difflib.get_close_matches(name_or_path, studies_that_ship(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"these ship: {', '.join(studies_that_ship())}"
+        raise BadInput(f"there is no study {name_or_path!r} (a name that ships or the path of a .yaml file); {hint}")
+    return shipped
+
+
+def parse_study(text: str, source: str, profile: str | None = None) -> Study:
+    """`source` names the text in messages. See `load_study`."""
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise BadInput(f"{source}{where}: not valid YAML ({getattr(error, 'problem', None) or 'cannot be read'})") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{source}: not valid YAML ({error})") from error
+    if not isinstance(raw, dict):
+        raise BadInput(f"{source}: a study is a mapping of keys (name, question, axes, recipe, ...)")
+    raw = {str(key): value for key, value in raw.items()}
+    profiles = raw.pop("profiles", None) or {}
+    if not isinstance(profiles, dict) or not all(isinstance(value, dict) for value in profiles.values()):
+        raise BadInput(f"{source}, profiles: expected a mapping of profile names to blocks")
+    if profile is not None and profile not in profiles:
+        raise BadInput(f"{source}: there is no profile {profile!r}; it has: {', '.join(map(str, profiles)) or 'none'}")
+    chosen = profile or next(iter(profiles), None)
+    if chosen is not None:
+        raw = _merged(raw, profiles[chosen]) | {"profile": str(chosen)}
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise BadInput(_first_problem(error, source)) from error
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`: mappings merge key by key, anything else replaces."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _first_problem(error: ValidationError, source: str) -> str:
+    """One sentence for the first problem that pydantic found."""
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        legal = _fields_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), legal, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"legal here: {', '.join(legal)}"
+        return f"{source}: unknown key {path}; {hint}"
+    if problem["type"] == "missing":
+        return f"{source}: the key {path} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = problem.get("input")
+    shown = f" (given {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    return f"{source}, {path}: {message}{shown}"
+
+
+def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    block: type[BaseModel] = StudyFile
+    for part in path:
+        inner = block.model_fields[str(part)].annotation if str(part) in block.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        block = inner
+    return list(block.model_fields)

@@ -1,0 +1,146 @@
+"""The table: what it holds, what it refuses, and that it is the same every time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.records import (
+    COLUMNS,
+    SCHEMA,
+    collect,
+    completeness,
+    load_study,
+    read_metrics,
+    read_parquet,
+    write_parquet,
+)
+from sweeps.errors import BadInput
+
+
+def _append(store: Any, run: str, **row: Any) -> None:
+    fixed = {"schema": 1, "run": run, "step": 3000, "task": "heldout", "split": "heldout", "language": "en"}
+    fixed |= {"metric": "bits_per_byte", "value": 9.0, "standard_error": 0.1, "n": 5, "details": {}}
+    with (store.root / "runs" / run / "records.jsonl").open("a", encoding="utf-8") as out:
+        out.write(json.dumps(fixed | row) + "\n")
+
+
+def test_the_table_has_the_documented_columns_and_types_even_when_nothing_is_done(store: Any) -> None:
+    store.run(2, done=False)
+    study = load_study(store.root, store.study())
+    empty = collect(store.root, study)
+    assert len(empty) == 0
+    store.run(2)
+    full = collect(store.root, study)
+    for df in (empty, full):
+        assert list(df.columns) == list(COLUMNS)
+        assert {name: str(df[name].dtype) for name in df} == {name: c.dtype for name, c in COLUMNS.items()}
+    assert set(full["languages"]) == {"en,sv"}
+    assert all(column.doc for column in COLUMNS.values())
+
+
+def test_unfinished_runs_are_left_out_and_named(store: Any) -> None:
+    store.run(2, seed=0)
+    late = store.run(2, seed=1, done=False)
+    store.ids.append("never-begun")
+    study = load_study(store.root, store.study())
+    state = completeness(store.root, study)
+    assert (state.expected, state.done, state.missing) == (3, 1, (late, "never-begun"))
+    assert set(collect(store.root, study)["seed"]) == {0}
+
+
+def test_a_number_measured_twice_is_kept_as_it_was_written_last(store: Any) -> None:
+    run = store.run(2)
+    _append(store, run, value=7.25)
+    _append(store, run, value=8.25, step=1500)
+    df = collect(store.root, load_study(store.root, store.study()))
+    english = df[(df["language"] == "en") & (df["metric"] == "bits_per_byte")]
+    assert english.set_index("step")["value"].to_dict() == {1500: 8.25, 3000: 7.25}
+
+
+def test_row_order_does_not_depend_on_the_order_of_the_study_file(store: Any) -> None:
+    store.grid(seeds=2)
+    there = collect(store.root, load_study(store.root, store.study("a")))
+    back = collect(store.root, load_study(store.root, store.study("b", runs=store.ids[::-1])))
+    pd.testing.assert_frame_equal(there, back)
+
+
+def test_sampling_without_an_alpha_is_a_missing_number(store: Any) -> None:
+    store.run(2, alpha=None)
+    assert collect(store.root, load_study(store.root, store.study()))["alpha"].isna().all()
+
+
+def test_a_study_never_submitted_is_refused_with_those_that_were(store: Any) -> None:
+    store.run(2)
+    store.study("real")
+    for name in ("unreal", "../studies/real"):
+        with pytest.raises(BadInput, match="never submitted.*real.*babelscale submit"):
+            load_study(store.root, name)
+
+
+@pytest.mark.parametrize("line", ['{"schema": 1, "run"', "[1]", '{"schema": 2}', '{"schema": 1, "run": "other"}'])
+def test_a_broken_or_foreign_record_is_refused_with_its_file(store: Any, line: str) -> None:
+    run = store.run(2)
+    with (store.root / "runs" / run / "records.jsonl").open("a", encoding="utf-8") as out:
+        out.write(line + "\n")
+    with pytest.raises(BadInput, match=r"records\.jsonl"):
+        collect(store.root, load_study(store.root, store.study()))
+
+
+def test_run_axes_that_lack_a_field_are_refused_by_name(store: Any) -> None:
+    path = store.root / "runs" / store.run(2) / "run.json"
+    raw = json.loads(path.read_text("utf-8"))
+    del raw["axes"]["width"]
+    path.write_text(json.dumps(raw), "utf-8")
+    with pytest.raises(BadInput, match="run.json: axes lacks width"):
+        load_study(store.root, store.study())
+
+
+def test_parquet_keeps_the_table_and_its_bytes_never_vary(store: Any, tmp_path: Path) -> None:
+    store.grid(seeds=1, accuracy=lambda *_: 0.5)
+    df = collect(store.root, load_study(store.root, store.study()))
+    one, two = tmp_path / "a" / "one.parquet", tmp_path / "two.parquet"
+    write_parquet(df, one)
+    write_parquet(df, two)
+    assert one.read_bytes() == two.read_bytes()
+    pd.testing.assert_frame_equal(read_parquet(one), df)
+    assert [p.name for p in one.parent.iterdir()] == ["one.parquet"]
+
+
+def test_parquet_of_another_schema_or_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.parquet"
+    with pytest.raises(BadInput, match="does not exist"):
+        read_parquet(path)
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    with pytest.raises(BadInput, match=f"schema none, this version reads {SCHEMA}"):
+        read_parquet(path)
+    path.write_bytes(b"no parquet")
+    with pytest.raises(BadInput, match="not a Parquet file"):
+        read_parquet(path)
+
+
+def test_the_loss_curve_keeps_the_newest_attempt_and_survives_a_cut_last_line(tmp_path: Path) -> None:
+    rows = [(1, 100, 5.0), (1, 200, 4.0), (1, 300, 3.9), (2, 200, 4.1), (2, 300, 3.8)]
+    text = "".join(json.dumps({"attempt": a, "step": s, "loss": v}) + "\n" for a, s, v in rows)
+    (tmp_path / "metrics.jsonl").write_text(text + '{"attempt": 2, "st', "utf-8")
+    curve = read_metrics(tmp_path)
+    assert curve["step"].tolist() == [100, 200, 300]
+    assert curve["loss"].tolist() == [5.0, 4.1, 3.8]
+    assert read_metrics(tmp_path / "none").empty
+
+
+def test_analysis_loads_neither_torch_nor_the_harness_and_drawing_only_when_it_draws() -> None:
+    code = (
+        "import sys, analysis, analysis.records, analysis.statistics, analysis.axes, analysis.findings, "
+        "analysis.figures, analysis.report\n"
+        "heavy = ('torch', 'harness', 'models', 'transformers', 'matplotlib', 'jinja2')\n"
+        "loaded = [m for m in heavy if m in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=None)
