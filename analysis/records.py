@@ -217,8 +217,8 @@ def write_whole(path: Path, data: bytes) -> None:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        os.chmod(beside, 0o644)  # mkstemp makes it private; a report is there to be read
-        os.replace(beside, path)
+        Path(beside).chmod(0o644)  # mkstemp makes it private; a report is there to be read
+        Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise

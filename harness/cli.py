@@ -34,7 +34,8 @@ A STUDY is the name of one that ships (demo) or the path of a YAML file.
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="babelscale",
-        description="What does it cost a multilingual encoder to learn one more language? Runs the study and draws the answer.",
+        description="What does it cost a multilingual encoder to learn one more language? "
+        "Runs the study and draws the answer.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -76,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
 
     verb("doctor", "doctor:doctor", "what this machine can do", json=True)
 
-    corpus = verbs.add_parser("corpus", help="bring text in, list it", description="Text of many languages, split once.")
+    corpus = verbs.add_parser(
+        "corpus", help="bring text in, list it", description="Text of many languages, split once."
+    )
     corpus_verbs = corpus.add_subparsers(dest="corpus_verb", metavar="VERB", required=True)
     add = corpus_verbs.add_parser(
         "add",
@@ -107,9 +110,7 @@ def parser() -> argparse.ArgumentParser:
             json=True,
         )
     )
-    submit.add_argument(
-        "--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)"
-    )
+    submit.add_argument("--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)")
     submit.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core or GPU)")
     run = study(verb("run", "studies:run", "one run here, now, in the foreground", json=True), where=False)
     run.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")

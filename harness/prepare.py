@@ -17,7 +17,9 @@ from sweeps.sampling import language_distribution
 def corpus_of(store: Store, science: Mapping[str, Any]) -> Corpus:
     corpus = Corpus.of_key(store, science["corpus"], science["corpus"])
     if corpus is None:
-        raise BadInput(f"the corpus {science['corpus']} is not under {store.root}: add it again with babelscale corpus add")
+        raise BadInput(
+            f"the corpus {science['corpus']} is not under {store.root}: add it again with babelscale corpus add"
+        )
     return corpus
 
 

@@ -21,7 +21,9 @@ MODERN_TABLE_STD = 0.2
 ROTARY_BASE = 10_000.0
 
 
-def _attention(query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B11T: Tensor | None, rate: float) -> Tensor:
+def _attention(
+    query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B11T: Tensor | None, rate: float
+) -> Tensor:
     """Scaled-dot-product attention, (B, H, T, C). On the CPU always in fp32: the backward of PyTorch's bf16 kernel
     there was measured at five times the time of the fp32 one, 35 % of a small model's step."""
     if query_BHTC.device.type == "cpu":
@@ -56,7 +58,10 @@ class Embedding(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary position tables, (T, C/2) each, fp32. Held as buffers that are never saved: they follow from the config."""
+    """Rotary position tables, (T, C/2) each, fp32. Buffers that are never saved: they follow from the config."""
+
+    cos_TC: Tensor
+    sin_TC: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ def export_folder(model: MaskedLM, sentencepiece_model: Path, folder: Path) -> N
     config = model.encoder.config
     if config.kind != "xlm-r":
         raise ValueError(
-            f"its kind is {config.kind}, and transformers has no encoder of that form (pre-LayerNorm, rotary positions, "
+            f"its kind is {config.kind}, and transformers has no encoder of that form (pre-LayerNorm, rotary, "
             "no biases); only kind xlm-r is exported"
         )
     beside = folder.with_name(f".{folder.name}.tmp")
@@ -117,9 +117,9 @@ def tokenizer_json(sentencepiece_model: Path) -> dict[str, Any]:
     import base64
 
     import sentencepiece as spm
-    from sentencepiece import sentencepiece_model_pb2 as protocol
+    from sentencepiece import sentencepiece_model_pb2
 
-    proto = protocol.ModelProto()
+    proto: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     proto.ParseFromString(sentencepiece_model.read_bytes())
     if proto.trainer_spec.model_type != 1:
         raise ValueError("its tokenizer is BPE; only unigram tokenizers are exported so far")

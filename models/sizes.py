@@ -50,7 +50,7 @@ class EncoderConfig:
             )
         if self.kind == "modern" and (self.width // self.heads) % 2:
             raise ValueError(
-                f"rotary positions need an even width per head, got {self.width}/{self.heads} = {self.width // self.heads}"
+                f"rotary positions need an even width per head, got {self.width} / {self.heads} = {self.head_width}"
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"model dropout is {self.dropout}; it must lie in [0, 1)")

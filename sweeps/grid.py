@@ -86,8 +86,8 @@ def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | 
             raise BadInput(f"study {study.name}, groups.{group}: no cell of the study has {', '.join(lacking)}")
 
     runs: dict[str, Run] = {}
-    for values in itertools.product(*axes.values()):
-        point = dict(zip(axes, values, strict=True))
+    for chosen in itertools.product(*axes.values()):
+        point = dict(zip(axes, chosen, strict=True))
         languages = sets[_set_name(point["languages"])]
         recipe = _with_axes(study, point)
         run = _resolve(study, recipe, languages, superset, point, corpus_key)
@@ -215,9 +215,7 @@ def _resolve(
     }
     size = parameters(encoder)
     tokens = recipe.budget.batch_tokens * recipe.budget.steps
-    flops = training_flops_per_token(
-        encoder, tokens_per_row=recipe.row_tokens, masked_share=masks / recipe.row_tokens
-    )
+    flops = training_flops_per_token(encoder, tokens_per_row=recipe.row_tokens, masked_share=masks / recipe.row_tokens)
     axes = {
         "set": _set_name(point["languages"]),
         "languages": list(languages),
@@ -243,4 +241,5 @@ def run_id(science: Mapping[str, Any], axes: Mapping[str, Any]) -> str:
     """Readable slug and ten hexadecimal digits over the whole science."""
     text = json.dumps(science, sort_keys=True, separators=(",", ":"))
     tail = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"k{axes['K']}-a{axes['alpha']:g}-w{axes['width']}-l{axes['layers']}-v{axes['vocabulary']}-s{axes['seed']}-{tail}"
+    slug = f"k{axes['K']}-a{axes['alpha']:g}-w{axes['width']}-l{axes['layers']}-v{axes['vocabulary']}-s{axes['seed']}"
+    return f"{slug}-{tail}"

@@ -181,7 +181,9 @@ def parse_study(text: str, source: str, profile: str | None = None) -> Study:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise BadInput(f"{source}{where}: not valid YAML ({getattr(error, 'problem', None) or 'cannot be read'})") from error
+        raise BadInput(
+            f"{source}{where}: not valid YAML ({getattr(error, 'problem', None) or 'cannot be read'})"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{source}: not valid YAML ({error})") from error
     if not isinstance(raw, dict):

@@ -31,7 +31,9 @@ def matches(condition: str, values: Mapping[str, Any]) -> bool:
     try:
         tree = ast.parse(condition.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise BadInput(f"the condition {condition!r} cannot be read; write for example: K >= 8 and alpha == 0.3") from error
+        raise BadInput(
+            f"the condition {condition!r} cannot be read; write for example: K >= 8 and alpha == 0.3"
+        ) from error
 
     def value(node: ast.expr) -> Any:
         match node:

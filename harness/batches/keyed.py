@@ -50,8 +50,10 @@ def permute(values: U64, sizes: U64, keys: U64) -> U64:
     A balanced Feistel network on the smallest even number of bits that holds the size, walking the cycle until the
     image falls inside: no table, whatever the size. All three are arrays of one shape.
     """
-    # Bits of size - 1, halved upwards; float64 is exact here because a half never exceeds 32 bits by more than rounding up.
-    half = np.maximum(1, (np.ceil(np.log2(sizes.astype(np.float64) + 1.0)).astype(np.uint64) + np.uint64(1)) // np.uint64(2))
+    # Bits that hold the size, halved and rounded up (one bit too many does no harm: the walk goes on a little longer).
+    half = np.maximum(
+        1, (np.ceil(np.log2(sizes.astype(np.float64) + 1.0)).astype(np.uint64) + np.uint64(1)) // np.uint64(2)
+    )
     low_bits = (np.uint64(1) << half) - np.uint64(1)
     result = values.copy()
     outside = np.arange(len(result))

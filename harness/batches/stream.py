@@ -92,7 +92,10 @@ class BatchStream:
             counts = self.draw.counts_in(block)
             languages = np.repeat(np.arange(len(counts)), counts)
             earlier = np.concatenate(
-                [np.arange(before, before + n) for before, n in zip(self.draw.counts_before(block), counts, strict=True)]
+                [
+                    np.arange(before, before + n)
+                    for before, n in zip(self.draw.counts_before(block), counts, strict=True)
+                ]
             )
             # Slots are shuffled, so that a batch mixes languages; a language's own draws keep no order to preserve.
             order = generator(self.seed, "language-order", block).permutation(BLOCK)

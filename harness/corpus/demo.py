@@ -28,7 +28,7 @@ from typing import Any
 
 from harness.corpus.artefact import LanguageText, Progress, no_progress, text_bytes
 from harness.corpus.split import HELDOUT_SHARE, is_heldout
-from harness.store import SCHEMA, explain, file_digest, lease
+from harness.store import SCHEMA, file_digest, lease
 from sweeps.errors import BadInput
 
 NAME = "demo"
@@ -50,14 +50,14 @@ _MEMBER = re.compile(r"homeassistant/components/([^/]+)/translations/([^/]+)\.js
 _DOWNLOAD = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python", REQUIREMENT)
 
 
-def demo_source(wheel_digest: str = WHEEL_DIGEST) -> dict[str, Any]:
+def demo_source(wheel_digest: str = WHEEL_DIGEST, floor: int = FLOOR) -> dict[str, Any]:
     """Everything that makes the demo corpus. Its digest is the key, known before anything is downloaded."""
     return {
         "schema": SCHEMA,
         "reader": READER,
         "inputs": {WHEEL: wheel_digest},
         "left_out": list(VARIANTS),
-        "split": {"by": "component", "share": HELDOUT_SHARE, "floor": FLOOR, "salt": SALT},
+        "split": {"by": "component", "share": HELDOUT_SHARE, "floor": floor, "salt": SALT},
     }
 
 
@@ -89,7 +89,9 @@ def fetch(cache: Path | None = None, *, wheel_digest: str = WHEEL_DIGEST, progre
             else:
                 _check(path, path, wheel_digest)
     except OSError as error:
-        raise explain(error, folder) from error
+        raise BadInput(
+            f"the cache folder {folder} cannot be used ({error.strerror or error}): name another in {CACHE_VARIABLE}"
+        ) from error
     return path
 
 
@@ -103,7 +105,8 @@ def _download(beside: Path, cache: Path) -> None:
     reason = said[-1].removeprefix("ERROR: ").strip() if said else f"exit code {done.returncode}"
     raise BadInput(
         f"pip could not download {WHEEL} ({reason}): with a network, run "
-        f"`pip download {' '.join(_DOWNLOAD)} -d {cache}` (or copy the file into {cache}), then run the same command again"
+        f"`pip download {' '.join(_DOWNLOAD)} -d {cache}` "
+        f"(or copy the file into {cache}), then run the same command again"
     )
 
 

@@ -1,4 +1,4 @@
-"""SentencePiece tokenizers as artefacts: trained once on alpha-sampled text, shared by every run that asks for the same.
+"""SentencePiece tokenizers as artefacts: trained once on alpha-sampled text, shared by all runs that ask for the same.
 
 Ids follow XLM-R: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces (SentencePiece's id plus one), <mask> last. So a
 tokenizer of `vocabulary` SentencePiece entries needs an embedding table of `vocabulary + 2` rows (250,000 -> 250,002).

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from harness.corpus.tokenizer import Tokenizer
 from harness.evaluate import intents
@@ -14,7 +18,7 @@ from sweeps.errors import BadInput
 
 ITEM_SEED = 0
 """Sentences are drawn once, with this seed: every run is scored on the same items."""
-SENTENCES_PER_TEMPLATE = 4
+SENTENCES_PER_TEMPLATE = 12
 
 
 def score_intents(
@@ -45,7 +49,11 @@ def score_intents(
     for language in languages:
         if language not in covered:
             continue
-        data = source if language == SOURCE else intents.load(language, seed=ITEM_SEED, per_template=SENTENCES_PER_TEMPLATE)
+        data = (
+            source
+            if language == SOURCE
+            else intents.load(language, seed=ITEM_SEED, per_template=SENTENCES_PER_TEMPLATE)
+        )
         encoded = encode_items(data.test, labels, tokenizer, most_tokens)
         present = sorted(set(encoded.labels))
         if len(present) < 2:
@@ -60,7 +68,7 @@ def score_intents(
                 "language": language,
                 "metric": "accuracy",
                 "value": accuracy,
-                "standard_error": math.sqrt(accuracy * (1 - accuracy) / items),
+                "standard_error": _clustered_error(right, [item.template for item in data.test]),
                 "n": items,
                 "details": {
                     "chance": 1 / len(present),
@@ -72,3 +80,15 @@ def score_intents(
             }
         )
     return records
+
+
+def _clustered_error(right: npt.NDArray[np.bool_], templates: Sequence[str]) -> float:
+    """Standard error of the accuracy with templates as the sampling unit: sentences of one template are alike."""
+    mean = float(right.mean())
+    sums: dict[str, float] = defaultdict(float)
+    for template, value in zip(templates, right, strict=True):
+        sums[template] += float(value) - mean
+    clusters = len(sums)
+    if clusters < 2:
+        return math.sqrt(mean * (1 - mean) / len(right))
+    return math.sqrt(sum(value * value for value in sums.values()) * clusters / (clusters - 1)) / len(right)

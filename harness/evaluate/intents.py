@@ -241,7 +241,7 @@ def _pick(pools: list[list[IntentItem]], cap: int, taken: set[str]) -> list[Inte
     return picked
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A template that cannot be said: it refers to nothing, to itself, or to a whole further command."""
 
 
@@ -269,7 +269,7 @@ class Sampler:
                 texts[" ".join("".join(self._say(self._parse(template), generator, 0)).split())] = None
                 if len(texts) == count:
                     break
-        except (Unusable, ParseError, HassilError):
+        except (UnusableError, ParseError, HassilError):
             self.skipped += 1
             return []
         return [IntentItem(text, label, template) for text in texts if text]
@@ -281,7 +281,7 @@ class Sampler:
 
     def _say(self, expression: Expression, generator: random.Random, depth: int) -> Iterator[str]:
         if depth > 40:
-            raise Unusable("rules refer to each other without end")
+            raise UnusableError("rules refer to each other without end")
         if isinstance(expression, TextChunk):
             yield expression.original_text
         elif isinstance(expression, Alternative):
@@ -294,12 +294,12 @@ class Sampler:
                 yield from self._say(part, generator, depth + 1)
         elif isinstance(expression, RuleReference):
             if expression.rule_name not in self._rules:
-                raise Unusable(f"no rule <{expression.rule_name}>")
+                raise UnusableError(f"no rule <{expression.rule_name}>")
             yield from self._say(self._parse(self._rules[expression.rule_name]), generator, depth + 1)
         elif isinstance(expression, ListReference):
             yield from self._say_slot(expression, generator, depth)
         else:
-            raise Unusable(f"unknown part of a template: {type(expression).__name__}")
+            raise UnusableError(f"unknown part of a template: {type(expression).__name__}")
 
     def _say_slot(self, slot: ListReference, generator: random.Random, depth: int) -> Iterator[str]:
         name = slot.list_name
@@ -313,13 +313,13 @@ class Sampler:
         if values.get("values"):
             choices = [_value_text(value) for value in values["values"]]
         elif name in _COMMAND_SLOTS:
-            raise Unusable(f"{{{name}}} takes a whole command")
+            raise UnusableError(f"{{{name}}} takes a whole command")
         elif name == "floor":
             choices = list(_FLOORS)
         else:
             choices = self._rooms if name in _ROOM_SLOTS else self._things
         if not choices:
-            raise Unusable(f"no word of this language for {{{name}}}")
+            raise UnusableError(f"no word of this language for {{{name}}}")
         yield from self._say(self._parse(generator.choice(choices)), generator, depth + 1)
 
 

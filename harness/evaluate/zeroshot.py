@@ -103,7 +103,7 @@ def fine_tune(
 def correct(
     classifier: SequenceClassifier, data: Encoded, *, bf16: bool, allowed: Sequence[int] | None = None
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Whether each item is classified rightly, (items,). `allowed` restricts the answers to the classes a language has."""
+    """Whether each item is classified rightly, (items,). `allowed` restricts answers to the classes a language has."""
     classifier.eval()
     device = next(classifier.parameters()).device
     right = np.zeros(len(data.ids), dtype=bool)

@@ -6,10 +6,10 @@ its top: the thread counts must be set before torch and NumPy load.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def main(root: str, run_id: str, attempt: int) -> None:
             record = {"state": state, "error": error, "deterministic": deterministic, "time": now()}
             write_json(attempt_folder / "exit.json", record)
 
-    with lease(folder / "run", wait=False) if rank == 0 else _nothing() as held:
+    with lease(folder / "run", wait=False) if rank == 0 else _Nothing() as held:
         if not held:
             ended("stopped", "another attempt holds this run")
             return
@@ -58,7 +58,7 @@ def main(root: str, run_id: str, attempt: int) -> None:
             ended("done")
 
 
-class _nothing:
+class _Nothing:
     """Stands where rank 0 holds the lease: other ranks follow rank 0."""
 
     def __enter__(self) -> bool:
@@ -100,7 +100,10 @@ def _attempt(
     if rank != 0:
         return
     for task in tasks:
-        _stage(folder, run_id, task, science["steps"], lambda task=task: _score(store, folder, science, task, heartbeat))
+        if any(row["task"] == task for row in read_lines(folder / "records.jsonl")):
+            continue
+        heartbeat.write(f"score {task}", step=science["steps"])
+        _record(folder, run_id, task, science["steps"], _score(store, folder, science, task))
     done = read_json(folder / "done.json") if (folder / "done.json").exists() else {"tasks": []}
     finished = sorted({*done["tasks"], *tasks})
     record = {"schema": SCHEMA, "finished": now(), "tasks": finished, "attempts": attempt}
@@ -124,17 +127,8 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
     beside.replace(final)
 
 
-def _stage(folder: Path, run_id: str, task: str, step: int, score: Callable[[], list[dict[str, Any]]]) -> None:
-    """Score one task unless its records are there."""
-    if any(row["task"] == task for row in read_lines(folder / "records.jsonl")):
-        return
-    _record(folder, run_id, task, step, score())
-
-
 def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]]) -> None:
     """Put a task's records into `records.jsonl`, all of them at once."""
-    import json
-
     kept = [row for row in read_lines(folder / "records.jsonl") if row["task"] != task]
     head = {"schema": SCHEMA, "run": run_id, "step": step}
     full = [head | {"standard_error": None, "details": {}} | row for row in rows]
@@ -142,10 +136,9 @@ def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str
     write_text(folder / "records.jsonl", text)
 
 
-def _score(store: Store, folder: Path, science: dict[str, Any], task: str, heartbeat: Any) -> list[dict[str, Any]]:
+def _score(store: Store, folder: Path, science: dict[str, Any], task: str) -> list[dict[str, Any]]:
     from harness.evaluate.score import score_task
 
-    heartbeat.write(f"score {task}", step=science["steps"])
     began = time.monotonic()
     rows = score_task(store, folder / WEIGHTS, science, task)
     print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)

@@ -61,7 +61,12 @@ def observe(store: Store, run_id: str, tasks: Sequence[str]) -> Observed:
     ended = _read(attempts[-1] / "exit.json")
     beat = _read(folder / "heartbeat.json") or {}
     mine = beat.get("attempt") == int(attempts[-1].name)
-    common = {"attempts": len(attempts), "steps": steps, "step": int(beat.get("step", 0)), "phase": beat.get("phase", "")}
+    common = {
+        "attempts": len(attempts),
+        "steps": steps,
+        "step": int(beat.get("step", 0)),
+        "phase": beat.get("phase", ""),
+    }
     if ended is not None:
         return Observed(run_id, ended["state"], axes, **common, error=ended.get("error", ""))
     if mine and _fresh(beat):

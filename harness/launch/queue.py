@@ -1,15 +1,14 @@
-"""The local queue: a detached process that brings a study's runs through Submitit's local executor, a few at a time.
+"""The local queue: a detached process that takes a study's runs through Submitit's local executor, a few at once.
 
 Started by `start` (detached, so the prompt comes back), it prepares what the runs share (tokenizers, shards), then
 keeps `slots` runs going until none is left that may still succeed. It holds a lease on its study, so a second one ends
-at once. SIGTERM asks it to stop: the runs save and end, then so does it. Killed, it loses nothing: runs go on alone, and
+at once. SIGTERM asks it to stop: the runs save and end, then so does it. Killed, it loses nothing: runs go on, and
 the next queue takes up what is left.
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import importlib.metadata
 import os
 import platform
@@ -88,7 +87,7 @@ def default_slots(execution: dict[str, Any]) -> int:
 
 def visible_gpus() -> list[int]:
     """NVIDIA devices of this machine, without loading torch."""
-    return sorted(int(Path(path).name.removeprefix("nvidia")) for path in glob.glob("/dev/nvidia[0-9]*"))
+    return sorted(int(path.name.removeprefix("nvidia")) for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
 class Queue:
@@ -99,7 +98,7 @@ class Queue:
         self.execution: dict[str, Any] = study["execution"]
         wanted = [run for run in study["runs"] if not only or run in only]
         # Long runs first: the slots then end together.
-        self.todo = sorted(wanted, key=self._cost, reverse=True)
+        self.todo: list[str] = sorted(wanted, key=self._cost, reverse=True)
         self.active: list[Active] = []
         self.tries: dict[str, int] = {}
         self.stopping = False

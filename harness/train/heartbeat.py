@@ -23,14 +23,14 @@ class Heartbeat:
         self.path, self.attempt, self.steps = folder / "heartbeat.json", attempt, steps
         self.last = 0.0
 
-    def beat(
-        self, step: int, *, loss: float, tokens_per_second: float, steps_done_here: int, seconds: float
-    ) -> None:
+    def beat(self, step: int, *, loss: float, tokens_per_second: float, steps_done_here: int, seconds: float) -> None:
         if time.monotonic() - self.last < BEAT_SECONDS and step < self.steps:
             return
         self.last = time.monotonic()
         left = seconds / max(1, steps_done_here) * (self.steps - step)
-        self.write("train", step=step, loss=loss, tokens_per_second=round(tokens_per_second), seconds_left=round(left, 1))
+        self.write(
+            "train", step=step, loss=loss, tokens_per_second=round(tokens_per_second), seconds_left=round(left, 1)
+        )
 
     def write(self, phase: str, **values: float) -> None:
         row = {"phase": phase, "attempt": self.attempt, "steps": self.steps}

@@ -126,7 +126,9 @@ def train(
                     "tokens_per_second": round(speed),
                 }
                 append_lines(folder / "metrics.jsonl", [row])
-                heartbeat.beat(done, loss=mean, tokens_per_second=speed, steps_done_here=done - first, seconds=now - began)
+                heartbeat.beat(
+                    done, loss=mean, tokens_per_second=speed, steps_done_here=done - first, seconds=now - began
+                )
             loss_sum.zero_()
             losses, last_log = 0, now
         if done < steps and (ranks.world == 1 or done % AGREE_EVERY == 0):

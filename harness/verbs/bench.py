@@ -20,7 +20,9 @@ def bench(options: Namespace) -> int:
     try:
         import transformers
     except ImportError as error:
-        raise BadInput("the baseline is transformers, which is not installed: pip install 'babelscale[transformers]'") from error
+        raise BadInput(
+            "the baseline is transformers, which is not installed: pip install 'babelscale[transformers]'"
+        ) from error
     import numpy as np
     import torch
 
@@ -51,7 +53,7 @@ def bench(options: Namespace) -> int:
     theirs = transformers.XLMRobertaForMaskedLM(transformers.XLMRobertaConfig(**transformers_config(config)))
     theirs.load_state_dict(transformers_weights(ours), strict=False)
     theirs.tie_weights()
-    ours_step, theirs = MaskedLMStep(ours, bf16=bf16).to(device), theirs.to(device).train()
+    ours_step, theirs = MaskedLMStep(ours, bf16=bf16).to(device), theirs.to(device).train()  # type: ignore[arg-type]
 
     rng = np.random.Generator(np.random.Philox(key=key(0, "bench")))
     ids_BT = rng.integers(4, config.vocabulary - 1, (options.rows, options.tokens))

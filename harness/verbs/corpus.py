@@ -55,7 +55,9 @@ def list_all(options: Namespace) -> int:
     else:
         table = Table("name", "languages", "training text", "key")
         for row in rows:
-            table.add_row(str(row["name"]), str(row["languages"]), f"{human(float(str(row['bytes'])))}B", str(row["key"]))
+            table.add_row(
+                str(row["name"]), str(row["languages"]), f"{human(float(str(row['bytes'])))}B", str(row["key"])
+            )
         console.print(table)
     return 0
 
@@ -75,7 +77,15 @@ def _print_stats(corpus: Corpus, as_json: bool) -> int:
         print(json.dumps({name: corpus.manifest[name] for name in keep}, indent=1, ensure_ascii=False))
         return 0
     table = Table(title=f"{corpus.name} ({corpus.key}): {corpus.manifest['note']}", title_justify="left")
-    for column in ("language", "documents", "bytes", "characters", "held-out documents", "held-out bytes", "duplicates dropped"):
+    for column in (
+        "language",
+        "documents",
+        "bytes",
+        "characters",
+        "held-out documents",
+        "held-out bytes",
+        "duplicates dropped",
+    ):
         table.add_column(column, justify="left" if column == "language" else "right")
     for language in corpus.languages:
         row = corpus.manifest["languages"][language]

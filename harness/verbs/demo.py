@@ -13,7 +13,7 @@ from harness.launch.freeze import frozen_study
 from harness.launch.observe import observe
 from harness.store import Store
 from harness.verbs import results, studies
-from harness.verbs.show import clock, console, watch_study
+from harness.verbs.show import clock, console, human, watch_study
 
 ROUNDS = 3
 """How often the demo starts its queue again by itself when the queue was killed."""
@@ -29,7 +29,8 @@ def demo(options: Namespace) -> int:
         task = bar.add_task("corpus", total=1.0)
         corpus = ensure_demo(store, lambda what, share: bar.update(task, description=what, completed=share))
         bar.update(task, description="corpus", completed=1.0)
-    console.print(f"corpus: {len(corpus.languages)} languages, {sum(map(corpus.train_bytes, corpus.languages)) / 1e6:.1f} MB of training text")
+    text_bytes = sum(map(corpus.train_bytes, corpus.languages))
+    console.print(f"corpus: {len(corpus.languages)} languages, {human(text_bytes)}B to train on")
     finished = False
     try:
         for _ in range(ROUNDS):

@@ -97,4 +97,6 @@ def _root(root: str | None) -> str:
 
 def _slurm() -> Check:
     found = shutil.which("sbatch")
-    return Check("Slurm", "ok" if found else "missing", "sbatch is on the path" if found else "no sbatch: local runs only")
+    return Check(
+        "Slurm", "ok" if found else "missing", "sbatch is on the path" if found else "no sbatch: local runs only"
+    )

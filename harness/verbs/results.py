@@ -33,7 +33,7 @@ def collect(options: Namespace) -> int:
     if options.json:
         print(json.dumps({"study": name, "rows": len(table), "missing": whole.missing, "table": str(path)}))
     else:
-        console.print(f"{len(table)} records of {len(whole.done)} of {len(whole.expected)} runs")
+        console.print(f"{len(table)} records of {whole.done} of {whole.expected} runs")
         print(path)
     return 0
 
@@ -47,11 +47,14 @@ def figures(options: Namespace) -> int:
     table, whole = records.collect(store.root, study), records.completeness(store.root, study)
     drawings = drawing.draw_all(table, study, whole, store.reports(name) / "figures")
     if options.json:
-        rows = [{"name": d.name, "files": [str(path) for path in d.paths], "skipped": d.skipped} for d in drawings]
+        rows = [
+            {"name": d.name, "files": {kind: str(path) for kind, path in d.paths.items()}, "skipped": d.skipped}
+            for d in drawings
+        ]
         print(json.dumps({"study": name, "figures": rows}, indent=1))
         return 0
     for entry in drawings:
-        print(f"{entry.name}: not drawn, {entry.skipped}" if entry.skipped else f"{entry.name}: {entry.paths[0]}")
+        print(f"{entry.name}: not drawn, {entry.skipped}" if entry.skipped else f"{entry.name}: {entry.paths['pdf']}")
     return 0
 
 
@@ -62,7 +65,14 @@ def report(options: Namespace) -> int:
     made = reporting.build(store.root, name)
     if options.json:
         verdicts = [
-            {"finding": v.finding, "outcome": v.outcome, "verdict": v.verdict, "effect": v.effect, "low": v.low, "high": v.high}
+            {
+                "finding": v.finding,
+                "outcome": v.outcome,
+                "verdict": v.verdict,
+                "effect": v.effect,
+                "low": v.low,
+                "high": v.high,
+            }
             for v in made.verdicts
         ]
         print(json.dumps({"study": name, "report": str(made.report), "verdicts": verdicts}, indent=1))
@@ -94,5 +104,8 @@ def export(options: Namespace) -> int:
         )
     except ValueError as error:
         raise BadInput(f"{run} cannot be exported: {error}") from error
-    console.print(f"{run} written; transformers loads it with AutoModelForMaskedLM.from_pretrained({str(target)!r})", soft_wrap=True)
+    console.print(
+        f"{run} written; transformers loads it with AutoModelForMaskedLM.from_pretrained({str(target)!r})",
+        soft_wrap=True,
+    )
     return 0

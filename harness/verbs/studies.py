@@ -80,7 +80,8 @@ def plan(options: Namespace) -> int:
     console.print(table)
     total = sum(run.axes["flops"] for run in runs)
     missing = sum(state != "done" for state in states.values())
-    console.print(f"{len(runs)} runs, {missing} not done; {total:.2g} FLOPs in all, {human(sum(r.axes['tokens'] for r in runs))} tokens")
+    tokens = sum(run.axes["tokens"] for run in runs)
+    console.print(f"{len(runs)} runs, {missing} not done; {total:.2g} FLOPs and {human(tokens)} tokens in all")
     return 0
 
 

@@ -80,7 +80,7 @@ def test_a_study_never_submitted_is_refused_with_those_that_were(store: Any) -> 
     store.run(2)
     store.study("real")
     for name in ("unreal", "../studies/real"):
-        with pytest.raises(BadInput, match="never submitted.*real.*babelscale submit"):
+        with pytest.raises(BadInput, match=r"never submitted.*real.*babelscale submit"):
             load_study(store.root, name)
 
 
@@ -98,7 +98,7 @@ def test_run_axes_that_lack_a_field_are_refused_by_name(store: Any) -> None:
     raw = json.loads(path.read_text("utf-8"))
     del raw["axes"]["width"]
     path.write_text(json.dumps(raw), "utf-8")
-    with pytest.raises(BadInput, match="run.json: axes lacks width"):
+    with pytest.raises(BadInput, match=r"run\.json: axes lacks width"):
         load_study(store.root, store.study())
 
 

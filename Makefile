@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself; nothing but Python 3.11 or newer is assumed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test test-slow lint lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## from real text to the curse of multilinguality, on this machine
+	@PATH="$(CURDIR)/$(BIN):$$PATH" babelscale demo
+
+test: $(VENV)/.tests  ## all tests but the long drills (under 15 minutes on 2 cores)
+	@$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(VENV)/.tests  ## the long drills: kills, whole demos
+	@$(BIN)/python -m pytest -m "slow"
+
+lint: $(VENV)/.tests  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock:  ## write requirements.lock anew from a fresh environment
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install -e '.[test]'
+	@.venv-lock/bin/python -m pip check
+	@{ echo '# Versions that were seen working together; written by `make lock`, used by every make target.'; \
+	   .venv-lock/bin/python -m pip --disable-pip-version-check list --format=freeze --exclude-editable \
+	   | grep -vE '^(pip|setuptools|wheel)==' | sed -E 's/\+[a-z0-9.]+$$//'; } > requirements.lock
+	@rm -rf .venv-lock
+
+clean:  ## remove the environment (never the data)
+	@rm -rf $(VENV) .venv-lock build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "babelscale needs Python 3.11 or newer, $(PYTHON) is older: make demo PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv)" >&2; exit 2; }
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock
+	@echo "installing into $(VENV) (a minute or two)"
+	@$(PIP) install -c requirements.lock -e .
+	@$(PIP) check
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.installed
+	@$(PIP) install -c requirements.lock -e '.[test]'
+	@$(PIP) check
+	@touch $@
