@@ -23,7 +23,7 @@ p { margin: .5rem 0; max-width: 46rem; }
 code { font: .86em/1.4 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; background: var(--wash);
   padding: .1em .3em; overflow-wrap: anywhere; }
 .verdicts { list-style: none; padding: 0; margin: 1rem 0; }
-.verdicts li { display: grid; grid-template-columns: 3.2rem 8.6rem 1fr; gap: .2rem .9rem; padding: .8rem 0;
+.verdicts li { display: grid; grid-template-columns: 3.2rem 9.8rem 1fr; gap: .2rem .9rem; padding: .8rem 0;
   border-bottom: 1px solid var(--line); break-inside: avoid; }
 .verdicts .id { font-weight: 700; }
 .word { font-weight: 650; white-space: nowrap; align-self: start; padding: .05rem .55rem; border-radius: 1rem;

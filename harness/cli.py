@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from sweeps.errors import BadInput
 
-OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, SOME_FAILED, BAD_INPUT = 0, 1, 2
 
 _EPILOG = """\
 a first look:
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         print("\nbabelscale: interrupted; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+        return BAD_INPUT
     except BrokenPipeError:  # `babelscale status | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

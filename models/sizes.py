@@ -36,6 +36,9 @@ class EncoderConfig:
     positions: int
     """Longest row in tokens."""
     dropout: float = 0.0
+    rotary_base: float = 10_000.0
+    """`modern` only: the slowest position wave is about 2 pi times this many tokens long. Short rows learn order sooner
+    with a small one."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -52,6 +55,8 @@ class EncoderConfig:
             raise ValueError(
                 f"rotary positions need an even width per head, got {self.width} / {self.heads} = {self.head_width}"
             )
+        if self.rotary_base <= 1.0:
+            raise ValueError(f"model rotary_base is {self.rotary_base}; it must be above 1")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"model dropout is {self.dropout}; it must lie in [0, 1)")
 

@@ -19,7 +19,7 @@ from models.cost import parameters, training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import RecipeBlock, Study
+from sweeps.study import LearningRateRule, RecipeBlock, Study
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -161,6 +161,7 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
             feedforward=block.feedforward or default_feedforward(width),
             positions=recipe.row_tokens,
             dropout=block.dropout,
+            rotary_base=block.rotary_base,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
@@ -187,6 +188,8 @@ def _resolve(
     if masks > (recipe.row_tokens - 1) // 2:
         raise BadInput(f"study {study.name}, recipe.mask_rate: {recipe.mask_rate} masks more than half of a row")
     encoder = encoder_config(recipe, study.name)
+    rule = recipe.learning_rate
+    rate = rule.at(encoder.width) if isinstance(rule, LearningRateRule) else rule
     tokenizer = recipe.tokenizer
     science: dict[str, Any] = {
         "version": SCIENCE_VERSION,
@@ -207,7 +210,7 @@ def _resolve(
         "batch_rows": rows,
         "steps": recipe.budget.steps,
         "mask_rate": recipe.mask_rate,
-        "learning_rate": recipe.learning_rate,
+        "learning_rate": rate,
         "schedule": recipe.schedule.model_dump(),
         "optimizer": recipe.optimizer.model_dump(),
         "precision": recipe.precision,
@@ -231,7 +234,7 @@ def _resolve(
         "steps": recipe.budget.steps,
         "tokens": tokens,
         "flops": flops.total * tokens,
-        "learning_rate": recipe.learning_rate,
+        "learning_rate": rate,
         "seed": seed,
     }
     return Run(run_id(science, axes), science, axes)

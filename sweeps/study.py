@@ -43,6 +43,8 @@ class ModelBlock(Strict):
     vocabulary: Positive
     """SentencePiece entries; the table has two rows more (<pad>, <mask>)."""
     dropout: Share = 0.0
+    rotary_base: Annotated[float, Field(gt=1.0)] = 10_000.0
+    """Kind `modern` only; a small one suits short rows."""
 
     @model_validator(mode="after")
     def _size_or_width(self) -> ModelBlock:
@@ -93,6 +95,18 @@ class OptimizerBlock(Strict):
     """Global gradient norm; 0 switches clipping off."""
 
 
+class LearningRateRule(Strict):
+    """Peak rate as a power law of the width: rate x (width / model width) ^ power."""
+
+    rate: Annotated[float, Field(gt=0)]
+    width: Positive
+    """Width at which `rate` was found."""
+    power: Annotated[float, Field(ge=0.0, le=2.0)] = 0.5
+
+    def at(self, width: int) -> float:
+        return float(f"{self.rate * (self.width / width) ** self.power:.6g}")
+
+
 class RecipeBlock(Strict):
     model: ModelBlock
     sampling: SamplingBlock = SamplingBlock()
@@ -100,8 +114,8 @@ class RecipeBlock(Strict):
     budget: BudgetBlock
     row_tokens: Annotated[int, Field(ge=8)] = 512
     mask_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
-    learning_rate: Annotated[float, Field(gt=0)]
-    """Peak rate."""
+    learning_rate: Annotated[float, Field(gt=0)] | LearningRateRule
+    """Peak rate: a number, or a rule across widths (an untuned rate at each width fakes the capacity axis)."""
     schedule: ScheduleBlock = ScheduleBlock()
     optimizer: OptimizerBlock = OptimizerBlock()
     precision: Literal["fp32", "bf16"] = "bf16"

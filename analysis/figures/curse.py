@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NAME, TITLE = "curse", "Bits per byte as languages are added"
 GROUPS = ("high", "low")
+UNIGRAM = "unigram_bits_per_byte"
+PLATEAU = " Dotted: a unigram model of each language's training text, the plateau that a comparable run has left."
 
 
 def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -25,8 +27,16 @@ def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
     for group in GROUPS:
         if scored(rows, BITS, study.group(group)):
             points = lines.summarise(group_mean(rows, BITS, study.group(group)), ["K", "width"])
-            parts.append(points.assign(group=group))
+            level = unigram_level(rows, scored(rows, BITS, study.group(group)))
+            parts.append(points.assign(group=group, unigram=level))
     return pd.concat(parts, ignore_index=True).assign(alpha=rows["alpha"].iloc[0]) if parts else pd.DataFrame()
+
+
+def unigram_level(rows: pd.DataFrame, languages: tuple[str, ...]) -> float:
+    """Bits per byte of a unigram model, mean over the languages: the plateau that every model starts from. NaN where it
+    was not recorded."""
+    known = rows[(rows["metric"] == UNIGRAM) & rows["language"].isin(languages)]
+    return float(known.groupby("language")["value"].mean().mean())
 
 
 def skipped(points: pd.DataFrame) -> str:
@@ -54,6 +64,12 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
             lines.draw_line(axes, line, "K", factor, style.aside(counts), style.series(i), f"width {width}")
         style.language_count_axis(axes, counts)
         lines.frame_values(axes, own)
+        level = own["unigram"].iloc[0]
+        if pd.notna(level):
+            axes.set_ylim(axes.get_ylim()[0], max(axes.get_ylim()[1], level + 0.06 * (level - axes.get_ylim()[0])))
+            axes.axhline(
+                level, color=style.QUIET, linestyle=":", lw=1, zorder=1, label="unigram model of the same text"
+            )
         style.titled(axes, f"{group.capitalize()}-resource", style.named(scored(part.rows, BITS, study.group(group))))
     panels[0].set_ylabel("held-out text, bits per byte\n(↓ lower is better)")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -69,7 +85,7 @@ def caption(points: pd.DataFrame) -> str:
     return (
         f"Held-out bits per byte against the number of languages trained on{at_alpha(points)}; "
         f"{seeds_text(points)}. Each panel has its "
-        "own scale. Lower is better."
+        "own scale. Lower is better." + PLATEAU * bool(points["unigram"].notna().any())
     )
 
 

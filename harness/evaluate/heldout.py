@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from harness.batches.keyed import key
-from harness.batches.masking import mask_rows, masks_per_row
+from harness.batches.masking import SPECIAL_IDS, mask_rows, masks_per_row
 from harness.batches.stream import cut_rows, rows_of
 from harness.corpus.shards import Shard
 from models.heads import MaskedLM
@@ -31,9 +31,16 @@ _ROWS_AT_ONCE = 64
 
 @torch.no_grad()
 def score_heldout(
-    model: MaskedLM, shards: Mapping[str, Shard], *, tokens_per_row: int, mask_rate: float, bf16: bool
+    model: MaskedLM,
+    shards: Mapping[str, Shard],
+    training: Mapping[str, Shard],
+    *,
+    tokens_per_row: int,
+    mask_rate: float,
+    bf16: bool,
 ) -> list[dict[str, Any]]:
-    """Records (without run and step) of every language: bits per byte, and nats per masked token."""
+    """Records (without run and step) of every language: bits per byte, nats per masked token, and the bits per byte of
+    a unigram model of that language's training shard, the plateau that a model must have left to be compared."""
     model.eval()
     vocabulary, device = model.encoder.config.vocabulary, next(model.parameters()).device
     count = masks_per_row(mask_rate, tokens_per_row)
@@ -75,4 +82,16 @@ def score_heldout(
                     "details": details,
                 }
             )
+        unigram = unigram_bits_per_token(training[language], shard, vocabulary) * shard.tokens_per_byte
+        level = {"metric": "unigram_bits_per_byte", "value": unigram, "standard_error": None, "n": shard.text_tokens}
+        records.append(shared | level | {"details": details})
     return records
+
+
+def unigram_bits_per_token(training: Shard, heldout: Shard, vocabulary: int) -> float:
+    """Mean bits per held-out token under the training text's piece frequencies, one added to each count."""
+    counts = np.bincount(training.ids, minlength=vocabulary).astype(np.float64)
+    counts[:SPECIAL_IDS] = 0.0
+    bits = np.log2(counts.sum() + vocabulary - SPECIAL_IDS) - np.log2(counts + 1.0)
+    text = heldout.ids[heldout.ids >= SPECIAL_IDS]
+    return float(bits[text].mean())

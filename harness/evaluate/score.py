@@ -35,6 +35,7 @@ def score_task(store: Store, weights: Path, science: Mapping[str, Any], task: st
         return score_heldout(
             model,
             open_shards(store, science, "heldout"),
+            open_shards(store, science, "train"),
             tokens_per_row=science["row_tokens"],
             mask_rate=science["mask_rate"],
             bf16=bf16,

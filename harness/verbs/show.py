@@ -56,7 +56,7 @@ def watch_study(store: Store, name: str, only: str | None = None) -> bool:
                 live.update(_picture(name, rows, state, left))
             elif time.monotonic() - told >= PLAIN_SECONDS:
                 told = time.monotonic()
-                console.print(_line(name, rows, state, left), highlight=False)
+                console.print(_line(name, rows, state, left), highlight=False, soft_wrap=True)
             if not state["alive"] or all(row.state == "done" for row in rows):
                 break
             time.sleep(REFRESH_SECONDS)
