@@ -199,9 +199,11 @@ def _capacity(part: Slice, study: Study, outcome: Outcome) -> Verdict:
         paired(penalty[narrow], penalty[wide]),
         f"smaller penalty at width {wide} than at {narrow}, K = {first} to {last}",
     )
+    widened = outcome.worse * paired(table[(last, narrow)], table[(last, wide)])
     left = outcome.worse * paired(table[(first, narrow)], table[(last, wide)])
     details: dict[str, Any] = {"K": [first, last], "widths": widths}
     details |= {f"penalty at width {w}": _numbers(t_interval(penalty[w])) for w in widths}
+    details[f"K = {last}: width {wide} better than width {narrow} by"] = _numbers(t_interval(widened))
     details[f"K = {last} at width {wide} better than K = {first} at width {narrow} by"] = _numbers(t_interval(left))
     note = f"the K = {first} to {last} penalty of width {narrow} less that of width {wide}"
     return _decide("F4", outcome, [claim], note, part, details, table)
@@ -328,7 +330,8 @@ def _decide(
     elif floor:
         verdict, why, settle = CANNOT_TELL, floor, "a longer budget or a larger model, until some cell beats guessing"
     elif all(i.above for i in intervals):
-        verdict, why, settle = SUPPORTED, _both(claims, "above 0"), ""
+        verdict, settle = SUPPORTED, ""
+        why = "the interval lies above 0" if len(claims) == 1 else "both intervals lie above 0"
     elif any(below):
         verdict, why, settle = NOT_SUPPORTED, f"the interval of what was {claim.measure} lies below 0", ""
     else:
@@ -370,10 +373,6 @@ def _more_seeds(claims: Sequence[_Claim]) -> str:
         return "more than 200 seeds at this effect and noise: a larger contrast or budget instead"
     against = any(c.interval.mean < 0 for c in claims)
     return f"roughly {max(known)} seeds at this effect and noise{', and then against the finding' if against else ''}"
-
-
-def _both(claims: Sequence[_Claim], where: str) -> str:
-    return f"the interval lies {where}" if len(claims) == 1 else f"both intervals lie {where}"
 
 
 def _loss(outcome: Outcome) -> str:

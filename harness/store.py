@@ -167,6 +167,8 @@ class Store:
         self.root = Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT).expanduser().absolute()
         if create:
             self._create()
+        elif self.root.exists() and not self.root.is_dir():
+            raise BadInput(f"the root {self.root} is not a folder: choose another with --root or {ROOT_VARIABLE}")
 
     def _create(self) -> None:
         try:

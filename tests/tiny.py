@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from harness.corpus.artefact import Corpus, LanguageText, point, write_corpus

@@ -88,12 +88,18 @@ def _attempt(
     seconds = 0.0
     if not (folder / WEIGHTS).exists():
         from harness.prepare import open_stream
-        from harness.train.loop import train
+        from harness.train.loop import Stopped, train
 
         stream = open_stream(store, science)
         rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
+        asked: Stopped | None = None
         with joined(rank, world, local_rank, rendezvous) as ranks:
-            trained = train(science, execution, stream, ranks, folder=folder, attempt=attempt, stop=stop)
+            try:
+                trained = train(science, execution, stream, ranks, folder=folder, attempt=attempt, stop=stop)
+            except Stopped as stopped:  # all ranks agreed on it, so they leave the group together, in order
+                asked = stopped
+        if asked is not None:
+            raise asked
         if rank == 0:
             seconds = trained.seconds
             _commit_training(folder, run_id, science, trained)

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,9 +110,9 @@ class Queue:
         write_json(queue_path(self.store, self.study["name"]), state | values, durable=False)
 
     def prepare(self) -> None:
-        """Tokenizers and shards of all runs, once each, languages in parallel."""
-        from harness.corpus.shards import shard_key
-        from harness.prepare import open_tokenizer
+        """Tokenizers and shards of all runs, once each, so that no two runs wait for each other."""
+        from harness.corpus.shards import ensure_shard, shard_key
+        from harness.prepare import corpus_of, open_tokenizer
 
         pending: dict[str, tuple[dict[str, Any], str]] = {}
         for run in self.todo:
@@ -126,11 +125,11 @@ class Queue:
                 key = shard_key(tokenizer.key, language)
                 if not (self.store.shards / key).exists():
                     pending[key] = (science, language)
-        with ProcessPoolExecutor(max(1, min(self.slots, len(pending)))) as pool:
-            futures = [pool.submit(_make_shard, str(self.store.root), *work) for work in pending.values()]
-            for number, future in enumerate(futures):
-                self.say("shards", done=number, of=len(pending))
-                future.result()
+        for number, (science, language) in enumerate(pending.values()):
+            self.say("shards", done=number, of=len(pending))
+            if self.stopping:
+                return
+            ensure_shard(self.store, corpus_of(self.store, science), open_tokenizer(self.store, science), language)
 
     def step(self) -> bool:
         """Take what has ended, start what there is room for; False when nothing is left to do."""
@@ -215,14 +214,6 @@ class Queue:
             if self.stopping or not self.todo:
                 return
             self.wait_for_strangers()
-
-
-def _make_shard(root: str, science: dict[str, Any], language: str) -> None:
-    from harness.corpus.shards import ensure_shard
-    from harness.prepare import corpus_of, open_tokenizer
-
-    store = Store(root)
-    ensure_shard(store, corpus_of(store, science), open_tokenizer(store, science), language)
 
 
 def provenance() -> dict[str, Any]:

@@ -126,6 +126,7 @@ def train(
                     "tokens_per_second": round(speed),
                 }
                 append_lines(folder / "metrics.jsonl", [row])
+                print(f"step {done}/{steps}  loss {mean:.4f}  rate {rate:.2e}  {speed:,.0f} tokens/s", flush=True)
                 heartbeat.beat(
                     done, loss=mean, tokens_per_second=speed, steps_done_here=done - first, seconds=now - began
                 )

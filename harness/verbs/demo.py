@@ -42,9 +42,9 @@ def demo(options: Namespace) -> int:
                 break
     except KeyboardInterrupt:
         console.print("\nstopping: the runs save and end ...")
-        queue.stop(store, studies.study_name(options))
+        queue.stop(store, studies.study_name(store, options))
         raise
-    name = studies.study_name(options)
+    name = studies.study_name(store, options)
     code = results.report(Namespace(**vars(options) | {"study": options.study}))
     console.print(f"{name} took {clock(time.monotonic() - began)} this time")
     return code or (0 if finished else 1)

@@ -15,7 +15,7 @@ from sweeps.errors import BadInput
 
 def _open(options: Namespace) -> tuple[Store, str]:
     store = Store(options.root, create=False)
-    name = study_name(options)
+    name = study_name(store, options)
     frozen_study(store, name)
     return store, name
 

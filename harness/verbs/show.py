@@ -106,5 +106,6 @@ def _picture(name: str, rows: list[Observed], state: dict[str, object], left: fl
                 clock(row.seconds_left) if row.seconds_left else "",
             )
     done = sum(row.state == "done" for row in rows)
-    bar = ProgressBar(total=1.0, completed=_share(rows), width=40)
-    return Group(Text(_line(name, rows, state, left)), bar, table, Text(f"{done} of {len(rows)} runs done"))
+    whole = Table.grid(padding=(0, 2))
+    whole.add_row(ProgressBar(total=1.0, completed=_share(rows), width=40), Text(f"{done} of {len(rows)} runs done"))
+    return Group(Text(_line(name, rows, state, left)), whole, table)

@@ -47,8 +47,10 @@ def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
     return study, runs
 
 
-def study_name(options: Namespace) -> str:
-    """Name under which a study was submitted: read from the file where there is one."""
+def study_name(store: Store, options: Namespace) -> str:
+    """Name under which a study was submitted: the name itself, or the one in its file."""
+    if options.profile is None and (store.studies / f"{options.study}.json").is_file():
+        return str(options.study)
     return load_study(options.study, options.profile).name
 
 
@@ -121,7 +123,7 @@ def observed(store: Store, name: str, where: str | None = None) -> list[Observed
 
 def status(options: Namespace) -> int:
     store = Store(options.root, create=False)
-    name = study_name(options)
+    name = study_name(store, options)
     rows = observed(store, name, options.where)
     state = queue.queue_state(store, name)
     failed = sum(row.state == "failed" for row in rows)
@@ -149,7 +151,7 @@ def status(options: Namespace) -> int:
 
 def watch(options: Namespace) -> int:
     store = Store(options.root, create=False)
-    name = study_name(options)
+    name = study_name(store, options)
     try:
         finished = watch_study(store, name)
     except KeyboardInterrupt:
@@ -163,7 +165,7 @@ def run(options: Namespace) -> int:
     _, runs = resolve(store, options)
     one = pick([run.id for run in runs], options.cell)
     begin(store, Namespace(**vars(options) | {"where": f"id == '{one}'", "slots": 1}))
-    finished = watch_study(store, study_name(options), only=one)
+    finished = watch_study(store, study_name(store, options), only=one)
     row = observe(store, one, load_study(options.study, options.profile).evaluate)
     print(json.dumps(row.as_json()) if options.json else f"{one}: {row.state} {row.error}".rstrip())
     return 0 if finished else 1
@@ -180,7 +182,7 @@ def pick(ids: list[str], start: str) -> str:
 
 def logs(options: Namespace) -> int:
     store = Store(options.root, create=False)
-    study = frozen_study(store, study_name(options))
+    study = frozen_study(store, study_name(store, options))
     folder = store.run(pick(study["runs"], options.cell))
     attempts = attempt_folders(folder)
     if not attempts:
@@ -198,6 +200,8 @@ def evaluate(options: Namespace) -> int:
     store = Store(options.root)
     study = load_study(options.study, options.profile)
     frozen = frozen_study(store, study.name)
+    if queue.queue_state(store, study.name)["alive"]:
+        raise BadInput(f"the runs of {study.name} are still going: babelscale watch {options.study}, then evaluate")
     tasks: list[str] = sorted({*frozen["evaluate"], options.task})
     if tasks != frozen["evaluate"]:
         from harness.store import write_json
@@ -205,7 +209,7 @@ def evaluate(options: Namespace) -> int:
         write_json(store.studies / f"{study.name}.json", frozen | {"evaluate": tasks})
     rows: list[Any] = observed(store, study.name, options.where)
     lacking = [row.run for row in rows if observe(store, row.run, tasks).state != "done"]
-    if lacking and not queue.queue_state(store, study.name)["alive"]:
+    if lacking:
         queue.start(store, study.name, None, lacking)
     finished = watch_study(store, study.name) if lacking else True
     if options.json:

@@ -245,9 +245,9 @@ def test_a_number_too_large_to_price_is_bad_input() -> None:
 
 def test_a_grid_too_large_is_refused_at_once_and_ten_thousand_cells_are_quick() -> None:
     many = ", ".join(map(str, range(10_000)))
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(runs(changed("seed: [0]", f"seed: [{many}]"))) == 10_000
-    assert time.perf_counter() - began < 4.0  # the promise is 2 s on a free core
+    assert time.process_time() - began < 4.0  # the promise is 2 s on a free core
     with pytest.raises(BadInput, match="160,000 points, more than 100,000; split the study"):
         layers = ", ".join(map(str, range(1, 17)))
         runs(changed("seed: [0]", f"layers: [{layers}], seed: [{many}]"))

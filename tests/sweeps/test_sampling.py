@@ -94,7 +94,7 @@ def test_every_block_is_full_and_every_count_within_one_of_its_expectation(
     counts = draw.counts_in(block)
     assert sum(counts) == BLOCK
     for share, count in zip(q.values(), counts, strict=True):
-        assert 0 <= count and abs(count - share * BLOCK) < 1 + 1e-6
+        assert count >= 0 and abs(count - share * BLOCK) < 1 + 1e-6
 
 
 @given(draws(), st.integers(0, 10**12))

@@ -1,0 +1,129 @@
+"""Promises of the network: masked-only equals all positions, padding is not seen, seeds decide weights."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.encoder import Encoder
+from models.heads import SequenceClassifier, build_masked_lm
+from models.sizes import PAD_ID, EncoderConfig, Kind
+
+KINDS = pytest.mark.parametrize("kind", ["xlm-r", "modern"])
+
+
+def config(kind: Kind, dropout: float = 0.0) -> EncoderConfig:
+    return EncoderConfig(
+        kind=kind, vocabulary=120, width=32, layers=2, heads=2, feedforward=64, positions=24, dropout=dropout
+    )
+
+
+def some_ids(rows: int, tokens: int) -> torch.Tensor:
+    ids = torch.randint(4, 119, (rows, tokens), generator=torch.Generator().manual_seed(1))
+    ids[:, 0] = 0
+    return ids
+
+
+@KINDS
+def test_the_loss_at_masked_positions_is_the_loss_of_all_positions_there(kind: Kind) -> None:
+    model = build_masked_lm(config(kind), 0).eval()
+    ids, labels = some_ids(4, 20), some_ids(4, 20).flip(0)
+    index = torch.tensor([3, 19, 20, 41, 42, 79])
+    everywhere = model.logits(model.encoder(ids).flatten(0, 1))
+    expected = F.cross_entropy(everywhere, labels.flatten(), reduction="none")[index]
+    torch.testing.assert_close(model(ids, index, labels.flatten()[index]), expected, atol=1e-6, rtol=1e-6)
+
+
+@KINDS
+def test_gradients_of_masked_positions_are_those_of_all_positions(kind: Kind) -> None:
+    ids, index = some_ids(2, 12), torch.tensor([1, 5, 13, 22])
+    labels = torch.tensor([7, 9, 11, 13])
+    lean, full = build_masked_lm(config(kind), 0), build_masked_lm(config(kind), 0)
+    lean(ids, index, labels).mean().backward()
+    F.cross_entropy(full.logits(full.encoder(ids).flatten(0, 1))[index], labels).backward()
+    for (name, mine), (_, theirs) in zip(lean.named_parameters(), full.named_parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@KINDS
+def test_padding_does_not_change_the_states_of_real_tokens(kind: Kind) -> None:
+    encoder = build_masked_lm(config(kind), 0).eval().encoder
+    ids = some_ids(3, 10)
+    alone = encoder(ids)
+    padded = torch.cat([ids, torch.full((3, 7), PAD_ID)], dim=1)
+    torch.testing.assert_close(encoder(padded, padded=True)[:, :10], alone, atol=1e-5, rtol=1e-5)
+
+
+@KINDS
+def test_a_classifier_does_not_see_how_far_its_batch_is_padded(kind: Kind) -> None:
+    encoder = build_masked_lm(config(kind), 0).encoder
+    classifier = SequenceClassifier(encoder, 5, dropout=0.0, seed=3).eval()
+    ids = some_ids(3, 10)
+    padded = torch.cat([ids, torch.full((3, 9), PAD_ID)], dim=1)
+    one, other = classifier(ids, ids.ne(PAD_ID)), classifier(padded, padded.ne(PAD_ID))
+    assert one.shape == (3, 5)
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@KINDS
+def test_order_matters_to_the_encoder(kind: Kind) -> None:
+    encoder = build_masked_lm(config(kind), 0).eval().encoder
+    ids = some_ids(1, 10)
+    swapped = ids.clone()
+    swapped[0, 3], swapped[0, 7] = ids[0, 7], ids[0, 3]
+    assert (encoder(ids)[0, 1] - encoder(swapped)[0, 1]).abs().max() > 1e-6
+
+
+def test_rotary_states_depend_on_distances_alone() -> None:
+    """The same tokens later in the row, behind padding that nobody sees, have the same states."""
+    encoder = build_masked_lm(config("modern"), 0).eval().encoder
+    ids = some_ids(1, 8)
+    later = torch.cat([torch.full((1, 6), PAD_ID), ids], dim=1)
+    torch.testing.assert_close(encoder(later, padded=True)[:, 6:], encoder(ids), atol=1e-5, rtol=1e-5)
+
+
+@KINDS
+def test_equal_seeds_give_equal_weights_and_others_do_not(kind: Kind) -> None:
+    one, same, other = (build_masked_lm(config(kind), seed).state_dict() for seed in (7, 7, 8))
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    assert not torch.equal(one["encoder.blocks.0.qkv.weight"], other["encoder.blocks.0.qkv.weight"])
+
+
+@KINDS
+def test_building_leaves_the_global_generator_out_of_it(kind: Kind) -> None:
+    torch.manual_seed(1)
+    one = build_masked_lm(config(kind), 7).state_dict()
+    torch.manual_seed(2)
+    assert all(torch.equal(value, one[name]) for name, value in build_masked_lm(config(kind), 7).state_dict().items())
+
+
+@KINDS
+def test_an_untrained_model_guesses_evenly(kind: Kind) -> None:
+    model = build_masked_lm(config(kind), 0).eval()
+    ids = some_ids(16, 20)
+    index = torch.arange(1, 320, 4)
+    loss = model(ids, index, some_ids(16, 20).flip(0).flatten()[index]).mean().item()
+    assert abs(loss - math.log(120)) < 0.7
+
+
+@KINDS
+def test_the_output_table_is_the_input_table(kind: Kind) -> None:
+    model = build_masked_lm(config(kind), 0)
+    assert model.decoder.weight is model.encoder.embedding.tokens.weight
+
+
+@KINDS
+def test_dropout_acts_in_training_and_not_in_evaluation(kind: Kind) -> None:
+    encoder = build_masked_lm(config(kind, dropout=0.3), 0).encoder
+    ids = some_ids(2, 10)
+    assert not torch.equal(encoder.train()(ids), encoder(ids))
+    assert torch.equal(encoder.eval()(ids), encoder(ids))
+
+
+@KINDS
+def test_rows_longer_than_the_positions_are_refused(kind: Kind) -> None:
+    with pytest.raises(ValueError, match="rows of 25 tokens, but the model has 24 positions"):
+        Encoder(config(kind))(some_ids(1, 25))
