@@ -64,10 +64,12 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
         beside.replace(path)
         if durable:
             _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise explain(error, path) from error
+        if isinstance(error, OSError):
+            raise explain(error, path) from error
+        raise
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
@@ -83,10 +85,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Bytes, cut at line feeds alone: text may hold other line breaks, and a kill may cut a character in two.
+    for line in path.read_bytes().split(b"\n"):
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
+        except ValueError:
             continue
     return rows
 
@@ -148,7 +151,7 @@ def lease(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
-    with lock.open("a") as stream:
+    with lock.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

@@ -37,12 +37,15 @@ def export_folder(model: MaskedLM, sentencepiece_model: Path, folder: Path) -> N
     beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    _write_json(beside / "config.json", transformers_config(config))
-    save_file(transformers_weights(model), beside / "model.safetensors", metadata={"format": "pt"})
-    shutil.copyfile(sentencepiece_model, beside / "sentencepiece.bpe.model")
-    _write_json(beside / "tokenizer.json", tokenizer_json(sentencepiece_model))
-    _write_json(beside / "tokenizer_config.json", tokenizer_config(config))
-    beside.rename(folder)
+    try:
+        _write_json(beside / "config.json", transformers_config(config))
+        save_file(transformers_weights(model), beside / "model.safetensors", metadata={"format": "pt"})
+        shutil.copyfile(sentencepiece_model, beside / "sentencepiece.bpe.model")
+        _write_json(beside / "tokenizer.json", tokenizer_json(sentencepiece_model))
+        _write_json(beside / "tokenizer_config.json", tokenizer_config(config))
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def transformers_config(config: EncoderConfig) -> dict[str, Any]:

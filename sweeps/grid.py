@@ -71,6 +71,10 @@ def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | 
             raise BadInput(f"study {study.name}, axes: unknown axis {name}; {hint}")
         if not axes[name]:
             raise BadInput(f"study {study.name}, axes.{name}: the list is empty")
+    paths = [_SHORT_AXES.get(name, name) for name in axes]
+    for name, path in zip(axes, paths, strict=True):
+        if paths.count(path) > 1:
+            raise BadInput(f"study {study.name}, axes: {name} sets {path}, and so does another axis; keep one")
     if "languages" not in axes:
         raise BadInput(f"study {study.name}, axes: the axis languages is missing")
     cells = 1
@@ -99,7 +103,7 @@ def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | 
 
 
 def _set_name(value: Any) -> str:
-    return value if isinstance(value, str) else "+".join(map(str, value))
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _languages(value: Any, study: Study, corpus_languages: Mapping[str, int] | None) -> tuple[str, ...]:
@@ -161,7 +165,8 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
             feedforward=block.feedforward or default_feedforward(width),
             positions=recipe.row_tokens,
             dropout=block.dropout,
-            rotary_base=block.rotary_base,
+            # Learned positions know no rotary base: it must not change the id of a run it cannot change.
+            rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error

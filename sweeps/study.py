@@ -19,7 +19,7 @@ from sweeps.errors import BadInput
 STUDIES = Path(__file__).parent / "studies"
 """Studies that ship; a bare name on the command line means one of these."""
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**15)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Scalar = bool | int | float | str
 
@@ -27,7 +27,7 @@ Scalar = bool | int | float | str
 class Strict(BaseModel):
     """Base of every block: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelBlock(Strict):
@@ -198,8 +198,9 @@ def parse_study(text: str, source: str, profile: str | None = None) -> Study:
         raise BadInput(
             f"{source}{where}: not valid YAML ({getattr(error, 'problem', None) or 'cannot be read'})"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{source}: not valid YAML ({error})") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        # What a tag such as !!int does with a value that is none: PyYAML lets Python's own errors through.
+        raise BadInput(f"{source}: not valid YAML ({type(error).__name__}: {error})") from error
     if not isinstance(raw, dict):
         raise BadInput(f"{source}: a study is a mapping of keys (name, question, axes, recipe, ...)")
     raw = {str(key): value for key, value in raw.items()}
@@ -228,7 +229,8 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _first_problem(error: ValidationError, source: str) -> str:
     """One sentence for the first problem that pydantic found."""
-    problem = error.errors()[0]
+    # An unknown key first: a misspelt one is also a missing one, and the spelling is what to mend.
+    problem = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         legal = _fields_at(problem["loc"][:-1])

@@ -65,5 +65,7 @@ def matches(condition: str, values: Mapping[str, Any]) -> bool:
 
     try:
         return bool(value(tree))
+    except RecursionError as error:
+        raise BadInput(f"the condition {condition[:60]!r}... is nested too deep") from error
     except (TypeError, KeyError) as error:
         raise BadInput(f"the condition {condition!r} compares values of different kinds: {error}") from error

@@ -52,7 +52,10 @@ def save(engine: Any, folder: Path, step: int, ranks: Ranks, zero_stage: int) ->
 def newest_verified(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest committed checkpoint whose files match their digests, with its manifest."""
     for path in _committed(folder):
-        manifest = read_json(path / "manifest.json")
+        try:
+            manifest = read_json(path / "manifest.json")
+        except (OSError, ValueError):  # missing or cut: as damaged as any other file of it
+            continue
         whole = all(
             (path / name).is_file()
             and (path / name).stat().st_size == entry["bytes"]

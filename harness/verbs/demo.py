@@ -14,6 +14,7 @@ from harness.launch.observe import observe
 from harness.store import Store
 from harness.verbs import results, studies
 from harness.verbs.show import clock, console, human, watch_study
+from sweeps.study import load_study
 
 ROUNDS = 3
 """How often the demo starts its queue again by itself when the queue was killed."""
@@ -24,6 +25,7 @@ def demo(options: Namespace) -> int:
     began = time.monotonic()
     store = Store(options.root)
     options = Namespace(**vars(options) | {"study": "demo", "where": None, "json": False})
+    load_study(options.study, options.profile)  # a wrong profile is told before anything is downloaded
     console.print(f"everything lies under {store.root}", highlight=False, soft_wrap=True)
     with _bar() as bar:
         task = bar.add_task("corpus", total=1.0)

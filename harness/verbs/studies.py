@@ -41,7 +41,7 @@ def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
             f"babelscale corpus add {study.corpus} FOLDER"
         )
     if where := getattr(options, "where", None):
-        runs = [run for run in runs if matches(where, run.axes)]
+        runs = [run for run in runs if matches(where, run.axes | {"id": run.id})]
         if not runs:
             raise BadInput(f"study {study.name}: no cell meets --where {where!r}")
     return study, runs
@@ -118,7 +118,7 @@ def submit(options: Namespace) -> int:
 def observed(store: Store, name: str, where: str | None = None) -> list[Observed]:
     study = frozen_study(store, name)
     rows = [observe(store, run, study["evaluate"]) for run in study["runs"]]
-    return [row for row in rows if not where or matches(where, row.axes)]
+    return [row for row in rows if not where or matches(where, row.axes | {"id": row.run})]
 
 
 def status(options: Namespace) -> int:

@@ -19,9 +19,23 @@ from tiny import COUNTS, documents, study_text
 from harness.store import Store
 
 COMMAND = Path(sys.executable).with_name("babelscale")
-VERBS = (
-    ["demo", "doctor", "corpus", "plan", "submit", "run", "status", "watch", "logs", "evaluate", "collect", "figures", "report", "export", "bench"]
-)  # fmt: skip
+VERBS = [
+    "demo",
+    "doctor",
+    "corpus",
+    "plan",
+    "submit",
+    "run",
+    "status",
+    "watch",
+    "logs",
+    "evaluate",
+    "collect",
+    "figures",
+    "report",
+    "export",
+    "bench",
+]
 CORPUS_VERBS = ("add", "list", "stats")
 
 

@@ -33,7 +33,7 @@ SHORT = {
     "zero 2": "{devices: 2, zero: 2, micro_rows: 2}",
     "zero 3": "{devices: 2, zero: 3}",
 }
-LONG_STEPS = 600
+LONG_STEPS = 400
 
 
 @dataclass(frozen=True)

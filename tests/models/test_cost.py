@@ -11,11 +11,12 @@ from models.cost import parameters, training_bytes_per_parameter, training_flops
 from models.heads import MaskedLM
 from models.sizes import NAMED_SIZES, EncoderConfig, Kind, default_feedforward, default_heads
 
+SIZES = [(302, 16, 1, 1, 64, 16), (1002, 48, 3, 2, 100, 64), (57, 96, 2, 3, 384, 8), (9, 2, 5, 1, 1, 1)]
 CONFIGS = [
     EncoderConfig(kind=kind, vocabulary=v, width=w, layers=n, heads=h, feedforward=f, positions=p)
     for kind in ("xlm-r", "modern")
-    for v, w, n, h, f, p in ((302, 16, 1, 1, 64, 16), (1002, 48, 3, 2, 100, 64), (57, 96, 2, 3, 384, 8), (9, 2, 5, 1, 1, 1))
-]  # fmt: skip
+    for v, w, n, h, f, p in SIZES
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.width}x{c.layers}")
