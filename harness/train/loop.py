@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from harness.batches.keyed import key
 from harness.batches.stream import BatchStream
@@ -93,6 +94,9 @@ def train(
         rate = learning_rate_at(step, steps=steps, peak=science["learning_rate"], schedule=science["schedule"])
         if config.dropout:
             torch.manual_seed(key(seed, "dropout", step, ranks.rank) >> 1)
+        done = step + 1
+        logged = done % log_every == 0 or done == steps
+        norm = None  # DeepSpeed keeps none at stage 0, though it clips: it is taken from the gradients then
         for micro in range(accumulation):
             start = step * batch_rows + (ranks.rank * accumulation + micro) * micro_rows
             masked = stream.batch(start, start + micro_rows).masked
@@ -103,18 +107,20 @@ def train(
             )
             set_learning_rate(engine, rate)
             engine.backward(loss)
+            if logged and execution["zero"] == 0 and micro == accumulation - 1:
+                norm = float(get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None]))
             engine.step()
             loss_sum += loss.detach()
             losses += 1
 
-        done = step + 1
-        if done % log_every == 0 or done == steps:
+        if logged:
             mean = summed(float(loss_sum), ranks) / (losses * ranks.world)
             if not math.isfinite(mean):
                 raise TrainingFailed(f"the loss is {mean} at step {done}: lower recipe.learning_rate")
             now = time.monotonic()
             speed = log_every * batch_rows * science["row_tokens"] / max(1e-9, now - last_log)
-            norm = engine.get_global_grad_norm()
+            if execution["zero"] > 0:
+                norm = engine.get_global_grad_norm()
             if heartbeat is not None:
                 row = {
                     "attempt": attempt,
