@@ -17,6 +17,8 @@ from harness.launch.observe import Observed, observe
 from harness.store import Store
 
 console = Console()
+stderr = Console(stderr=True)
+"""Where progress goes when standard output belongs to a script."""
 
 REFRESH_SECONDS = 1.0
 PLAIN_SECONDS = 30.0
@@ -38,7 +40,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def watch_study(store: Store, name: str, only: str | None = None) -> bool:
+def watch_study(store: Store, name: str, only: str | None = None, console: Console = console) -> bool:
     """Show a study live until its queue ends; True when every run (or the one named) is done."""
     study = frozen_study(store, name)
     wanted = [run for run in study["runs"] if only in (None, run)]

@@ -20,7 +20,7 @@ from harness.launch import queue
 from harness.launch.freeze import freeze, frozen_study
 from harness.launch.observe import Observed, attempt_folders, observe
 from harness.store import Store, digest
-from harness.verbs.show import console, human, watch_study
+from harness.verbs.show import console, human, stderr, watch_study
 from sweeps.errors import BadInput
 from sweeps.grid import Run, expand
 from sweeps.study import Study, load_study
@@ -165,7 +165,8 @@ def run(options: Namespace) -> int:
     _, runs = resolve(store, options)
     one = pick([run.id for run in runs], options.cell)
     begin(store, Namespace(**vars(options) | {"where": f"id == '{one}'", "slots": 1}))
-    finished = watch_study(store, study_name(store, options), only=one)
+    shown = stderr if options.json else console
+    finished = watch_study(store, study_name(store, options), only=one, console=shown)
     row = observe(store, one, load_study(options.study, options.profile).evaluate)
     print(json.dumps(row.as_json()) if options.json else f"{one}: {row.state} {row.error}".rstrip())
     return 0 if finished else 1
@@ -211,7 +212,7 @@ def evaluate(options: Namespace) -> int:
     lacking = [row.run for row in rows if observe(store, row.run, tasks).state != "done"]
     if lacking:
         queue.start(store, study.name, None, lacking)
-    finished = watch_study(store, study.name) if lacking else True
+    finished = watch_study(store, study.name, console=stderr if options.json else console) if lacking else True
     if options.json:
         print(json.dumps({"study": study.name, "task": options.task, "scored": len(lacking)}))
     else:
