@@ -141,7 +141,8 @@ def _curse(part: Slice, study: Study, outcome: Outcome) -> Verdict:
     table = _table(part, study, "core", outcome)
     first, last = _ends(table, "K")
     mean, widths = _over_widths(table, [first, last])
-    claim = _Claim(_worse(mean, last, first, outcome), f"{_loss(outcome)} from K = {first} to K = {last}, core mean")
+    lost = "added" if outcome.worse > 0 else "lost"
+    claim = _Claim(_worse(mean, last, first, outcome), f"{lost} from K = {first} to K = {last}, core mean")
     per_width = {
         f"width {w}": _numbers(t_interval(_worse(table.xs(w, axis=1, level="width"), last, first, outcome)))
         for w in _widths_with(table, [first, last])
@@ -319,7 +320,8 @@ def _decide(
     if any(i.n == 0 for i in intervals):
         raise _Absent("no seed is finished in both arms of the contrast")
     below = [i.below for i in intervals]
-    weakest = min(range(len(claims)), key=lambda i: (not below[i], intervals[i].mean))
+    lowest = [i.low if i.covers_seed_noise else i.mean for i in intervals]
+    weakest = min(range(len(claims)), key=lambda i: (not below[i], lowest[i]))
     claim, interval = claims[weakest], intervals[weakest]
     floor = _at_chance(part, outcome, table)
     alpha = part.fixed.get("alpha")
@@ -373,10 +375,6 @@ def _more_seeds(claims: Sequence[_Claim]) -> str:
         return "more than 200 seeds at this effect and noise: a larger contrast or budget instead"
     against = any(c.interval.mean < 0 for c in claims)
     return f"roughly {max(known)} seeds at this effect and noise{', and then against the finding' if against else ''}"
-
-
-def _loss(outcome: Outcome) -> str:
-    return "added" if outcome.worse > 0 else "lost"
 
 
 def _widths_text(widths: Sequence[int]) -> str:

@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     )
     submit.add_argument("--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)")
     submit.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core or GPU)")
-    run = study(verb("run", "studies:run", "one run here, now, in the foreground", json=True), where=False)
+    run = study(verb("run", "studies:run", "one run here, now, shown until it ends", json=True), where=False)
     run.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
     study(verb("status", "studies:status", "state of every run", json=True))
     study(verb("watch", "studies:watch", "a live table; Ctrl-C only ends the looking"), where=False)
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
     logs.add_argument("--attempt", type=_positive, help="which attempt (default: the newest)")
     logs.add_argument("--rank", type=int, default=0, help="which rank (default: 0)")
-    evaluate = study(verb("evaluate", "studies:evaluate", "score finished runs on one more task", json=True))
+    evaluate = study(verb("evaluate", "studies:evaluate", "score a study's runs on one more task", json=True))
     evaluate.add_argument("--task", required=True, choices=["heldout", "intents"])
 
     for name, help in (
@@ -172,12 +172,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"babelscale: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nbabelscale: interrupted; the same command goes on from here", file=sys.stderr)
-        return BAD_INPUT
     except BrokenPipeError:  # `babelscale status | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"babelscale: {where}{error.strerror or error}; mend that, or choose another --root", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nbabelscale: interrupted; the same command goes on from here", file=sys.stderr)
+        return BAD_INPUT
 
 
 if __name__ == "__main__":

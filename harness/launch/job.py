@@ -74,6 +74,7 @@ def _attempt(
     import torch
 
     from harness.train.heartbeat import Heartbeat, StopFlag
+    from harness.train.loop import Stopped
     from harness.train.ranks import joined
 
     execution, tasks = settings["execution"], settings["tasks"]
@@ -88,7 +89,7 @@ def _attempt(
     seconds = 0.0
     if not (folder / WEIGHTS).exists():
         from harness.prepare import open_stream
-        from harness.train.loop import Stopped, train
+        from harness.train.loop import train
 
         stream = open_stream(store, science)
         rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
@@ -106,6 +107,8 @@ def _attempt(
     if rank != 0:
         return
     for task in tasks:
+        if stop.raised:
+            raise Stopped(f"stopped before scoring {task}; the training is done")
         if any(row["task"] == task for row in read_lines(folder / "records.jsonl")):
             continue
         heartbeat.write(f"score {task}", step=science["steps"])

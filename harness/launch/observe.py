@@ -6,7 +6,6 @@ fresh heartbeat was killed.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.processes import lives
 from harness.store import Store, read_json
 from harness.train.heartbeat import FRESH_SECONDS
 
@@ -67,9 +67,8 @@ def observe(store: Store, run_id: str, tasks: Sequence[str]) -> Observed:
         "step": int(beat.get("step", 0)),
         "phase": beat.get("phase", ""),
     }
-    if ended is not None:
-        return Observed(run_id, ended["state"], axes, **common, error=ended.get("error", ""))
-    if mine and _fresh(beat):
+    # A living process beats an exit record: the attempt that holds the run may not be the newest one.
+    if beat and _fresh(beat) and (ended is None or not mine):
         return Observed(
             run_id,
             "running",
@@ -79,6 +78,10 @@ def observe(store: Store, run_id: str, tasks: Sequence[str]) -> Observed:
             seconds_left=beat.get("seconds_left"),
             loss=beat.get("loss"),
         )
+    if ended is not None and ended["state"] == "done":  # trained and scored, for a study that asked for less
+        return Observed(run_id, "waiting", axes, **common)
+    if ended is not None:
+        return Observed(run_id, ended["state"], axes, **common, error=ended.get("error", ""))
     if not mine and time.time() - attempts[-1].stat().st_mtime < STARTING_SECONDS:
         return Observed(run_id, "running", axes, **common | {"phase": "starting"})
     return Observed(run_id, "killed", axes, **common, error="the attempt ended without a word (killed?)")
@@ -89,19 +92,9 @@ def attempt_folders(run_folder: Path) -> list[Path]:
     return sorted(path for path in (run_folder / "attempts").glob("[0-9]*") if path.is_dir())
 
 
-def process_lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _fresh(beat: dict[str, Any]) -> bool:
     if beat.get("host") == socket.gethostname():
-        return process_lives(int(beat["pid"]))
+        return lives(int(beat["pid"]), beat.get("identity", ""))
     return time.time() - float(beat.get("time", 0)) < FRESH_SECONDS
 
 

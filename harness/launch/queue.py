@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.freeze import frozen_study
-from harness.launch.observe import attempt_folders, observe, process_lives
+from harness.launch.observe import attempt_folders, observe
+from harness.processes import identity, lives
 from harness.store import Store, lease, now, read_json, write_json
 from sweeps.errors import BadInput
 
@@ -50,7 +51,7 @@ def queue_state(store: Store, study: str) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {"alive": False, "phase": "none"}
     same_host = state.get("host") == socket.gethostname()
-    state["alive"] = state["phase"] != "ended" and same_host and process_lives(int(state["pid"]))
+    state["alive"] = state["phase"] != "ended" and same_host and lives(int(state["pid"]), state.get("identity", ""))
     return state
 
 
@@ -60,9 +61,17 @@ def start(store: Store, study: str, slots: int | None, only: list[str]) -> int:
     command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots or 0), *only]
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True, cwd="/"
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            cwd="/",
+            # Neither the queue nor its jobs may import a folder that happens to be called models.
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
         )
-    write_json(queue_path(store, study), {"pid": process.pid, "host": socket.gethostname(), "phase": "starting"})
+    who = {"pid": process.pid, "identity": identity(process.pid), "host": socket.gethostname()}
+    write_json(queue_path(store, study), who | {"phase": "starting"})
     return process.pid
 
 
@@ -101,12 +110,14 @@ class Queue:
         self.active: list[Active] = []
         self.tries: dict[str, int] = {}
         self.stopping = False
+        self.identity = identity(os.getpid())
 
     def _cost(self, run: str) -> float:
         return float(read_json(self.store.run(run) / "run.json")["axes"]["flops"])
 
     def say(self, phase: str, **values: Any) -> None:
-        state = {"pid": os.getpid(), "host": socket.gethostname(), "phase": phase, "slots": self.slots, "time": now()}
+        who = {"pid": os.getpid(), "identity": self.identity, "host": socket.gethostname()}
+        state = who | {"phase": phase, "slots": self.slots, "time": now()}
         write_json(queue_path(self.store, self.study["name"]), state | values, durable=False)
 
     def prepare(self) -> None:
@@ -181,6 +192,9 @@ class Queue:
     def _close(self, entry: Active) -> None:
         """Write the exit record that a killed attempt could not, and decide on another go."""
         path = entry.folder / "exit.json"
+        if not path.exists() and observe(self.store, entry.run, self.study["evaluate"]).state == "running":
+            self.todo.append(entry.run)  # its controller was killed, the run itself goes on: look again later
+            return
         if not path.exists():
             state = {"state": "killed", "error": "the attempt ended without a word (killed?)", "deterministic": False}
             write_json(path, state | {"time": now()})

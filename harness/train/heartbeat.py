@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from harness.processes import identity
 from harness.store import write_json
 
 BEAT_SECONDS = 1.0
@@ -22,6 +23,7 @@ class Heartbeat:
     def __init__(self, folder: Path, attempt: int, steps: int) -> None:
         self.path, self.attempt, self.steps = folder / "heartbeat.json", attempt, steps
         self.last = 0.0
+        self.identity = identity(os.getpid())
 
     def beat(self, step: int, *, loss: float, tokens_per_second: float, steps_done_here: int, seconds: float) -> None:
         if time.monotonic() - self.last < BEAT_SECONDS and step < self.steps:
@@ -34,7 +36,7 @@ class Heartbeat:
 
     def write(self, phase: str, **values: float) -> None:
         row = {"phase": phase, "attempt": self.attempt, "steps": self.steps}
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+        who = {"pid": os.getpid(), "identity": self.identity, "host": socket.gethostname(), "time": time.time()}
         write_json(self.path, row | values | who, durable=False)
 
 

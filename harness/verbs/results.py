@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from argparse import Namespace
 from pathlib import Path
 
@@ -69,9 +70,9 @@ def report(options: Namespace) -> int:
                 "finding": v.finding,
                 "outcome": v.outcome,
                 "verdict": v.verdict,
-                "effect": v.effect,
-                "low": v.low,
-                "high": v.high,
+                "effect": _number(v.effect),
+                "low": _number(v.low),
+                "high": _number(v.high),
             }
             for v in made.verdicts
         ]
@@ -81,6 +82,11 @@ def report(options: Namespace) -> int:
         console.print(line, highlight=False, soft_wrap=True)
     print(f"report: {made.report}")
     return 0
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def export(options: Namespace) -> int:
