@@ -38,7 +38,7 @@ COLUMNS: dict[str, Column] = {
     "K": Column("int64", "number of languages trained on"),
     "alpha": Column("float64", "exponent of the language sampling, q ~ p^alpha; NaN where another rule samples"),
     "vocabulary": Column("int64", "pieces in the tokenizer"),
-    "kind": Column("str", "architecture: xlmr or modern"),
+    "kind": Column("str", "architecture: xlm-r or modern"),
     "width": Column("int64", "width of the hidden states"),
     "layers": Column("int64", "number of encoder layers"),
     "body_parameters": Column("int64", "parameters outside the embeddings"),
@@ -228,7 +228,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BadInput(f"{path} is missing though its run is marked done; run `babelscale retry` for it") from error
+        raise BadInput(
+            f"{path} is missing though its run is marked done; delete its done.json and submit again"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not valid JSON ({error}); restore it or submit the study again") from error
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:

@@ -16,8 +16,8 @@ def identity(pid: int) -> str:
             os.kill(pid, 0)
         except ProcessLookupError:
             return ""
-        except PermissionError:
-            pass
+        except PermissionError:  # it lives, and is somebody else's
+            return "unknown"
         return "unknown"
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -116,7 +116,7 @@ def _split_file(language: str, path: Path, share: float, floor: int) -> Language
         raise BadInput(
             f"{path} ({language}) is too small to be split: {train + heldout} bytes in {documents} documents leave "
             f"{train} to train on and {heldout} held out, and each side needs {floor}: give more text, leave the "
-            f"language out, or lower the held-out floor"
+            f"language out, or bring more of its text"
         )
     return LanguageText(split.train, split.heldout, {"duplicates_dropped": split.duplicates})
 

@@ -41,22 +41,14 @@ class Heartbeat:
 
 
 class StopFlag:
-    """Raised by SIGTERM, SIGINT or SIGUSR2, or by the clock; read at step boundaries. Handlers only set it.
+    """Raised by SIGTERM, SIGINT or SIGUSR2; read at step boundaries. Handlers only set it."""
 
-    `deadline` is a time.monotonic value after which the flag counts as raised.
-    """
-
-    def __init__(self, deadline: float | None = None) -> None:
-        self.deadline = deadline
-        self._raised = False
+    def __init__(self) -> None:
+        self.raised = False
 
     def listen(self) -> None:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(name, self._handle)
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
-        self._raised = True
-
-    @property
-    def raised(self) -> bool:
-        return self._raised or (self.deadline is not None and time.monotonic() > self.deadline)
+        self.raised = True

@@ -1,7 +1,7 @@
 """The training loop of one run, on every rank: batches in, updates out, a line of metrics now and then.
 
 Everything random is a function of the seed and a number (sample, step), so the only state between steps is what the
-engine holds and the step itself. A stop (signal or clock) is agreed by all ranks at a step boundary, saved, and told
+engine holds and the step itself. A stop (a signal) is agreed by all ranks at a step boundary, saved, and told
 apart from the end by `Stopped`.
 """
 

@@ -69,7 +69,7 @@ def watch_study(store: Store, name: str, only: str | None = None, console: Conso
         console.print(f"{len(failed)} of {len(rows)} runs are not done. {error}".rstrip())
         for row in failed[:5]:
             console.print(f"  {row.run}: {row.state} {row.error}".rstrip(), highlight=False)
-        console.print(f"babelscale submit {name} goes on; babelscale logs {name} --cell ID shows what a run printed")
+        console.print(f"{study['command']} goes on; babelscale logs {name} --cell ID shows what a run printed")
     return not failed
 
 
