@@ -11,6 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from harness.arguments import positive
+from harness.arguments.bench import add_bench
+from harness.arguments.corpus import add_corpus
 from sweeps.errors import BadInput
 
 OK, SOME_FAILED, BAD_INPUT = 0, 1, 2
@@ -73,32 +76,11 @@ def parser() -> argparse.ArgumentParser:
         "Stop it with Ctrl-C and start it again: it goes on where it was. A second time it only draws again.",
     )
     demo.add_argument("--profile", default="laptop", help="laptop (default), or smoke: a minute, shows nothing")
-    demo.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core)")
+    demo.add_argument("--slots", type=positive, help="runs at the same time (default: one per core)")
 
     verb("doctor", "doctor:doctor", "what this machine can do", json=True)
 
-    corpus = verbs.add_parser(
-        "corpus", help="bring text in, list it", description="Text of many languages, split once."
-    )
-    corpus_verbs = corpus.add_subparsers(dest="corpus_verb", metavar="VERB", required=True)
-    add = corpus_verbs.add_parser(
-        "add",
-        parents=[common],
-        help="add text",
-        description="Files named after their language (en.txt, de.txt.gz, fr.txt.xz: a line a sentence, an empty line\n"
-        "between documents), or folders of them. `babelscale corpus add demo` makes the demo's corpus.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add.add_argument("name", metavar="NAME", help="what studies call it")
-    add.add_argument("sources", metavar="SOURCE", nargs="*", help="files and folders (none for the name demo)")
-    add.set_defaults(target="corpus:add")
-    listing = corpus_verbs.add_parser("list", parents=[common], help="which corpora there are")
-    listing.set_defaults(target="corpus:list_all")
-    stats = corpus_verbs.add_parser("stats", parents=[common], help="languages, documents, bytes of one")
-    stats.add_argument("name", metavar="NAME")
-    stats.set_defaults(target="corpus:stats")
-    for entry in (add, listing, stats):
-        entry.add_argument("--json", action="store_true", help="print JSON for scripts")
+    add_corpus(verbs, common)
 
     study(verb("plan", "studies:plan", "cells, parameters, tokens, FLOPs, state", json=True))
     submit = study(
@@ -111,14 +93,14 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     submit.add_argument("--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)")
-    submit.add_argument("--slots", type=_positive, help="runs at the same time (default: one per core or GPU)")
+    submit.add_argument("--slots", type=positive, help="runs at the same time (default: one per core or GPU)")
     run = study(verb("run", "studies:run", "one run here, now, shown until it ends", json=True), where=False)
     run.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
     study(verb("status", "studies:status", "state of every run", json=True))
     study(verb("watch", "studies:watch", "a live table; Ctrl-C only ends the looking"), where=False)
     logs = study(verb("logs", "studies:logs", "what a run printed"), where=False)
     logs.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
-    logs.add_argument("--attempt", type=_positive, help="which attempt (default: the newest)")
+    logs.add_argument("--attempt", type=positive, help="which attempt (default: the newest)")
     logs.add_argument("--rank", type=int, default=0, help="which rank (default: 0)")
     evaluate = study(verb("evaluate", "studies:evaluate", "score a study's runs on one more task", json=True))
     evaluate.add_argument("--task", required=True, choices=["heldout", "intents"])
@@ -133,30 +115,8 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("run", metavar="RUN", help="id of a finished run")
     export.add_argument("folder", metavar="DIR", help="a folder that does not exist yet")
 
-    bench = verb(
-        "bench",
-        "bench:bench",
-        "measure speed against a named baseline",
-        "train: tokens per second of one training step against transformers' XLMRobertaForMaskedLM (all positions),\n"
-        "same sizes, batch, masks, optimizer and precision, in the same process.",
-        json=True,
-    )
-    bench.add_argument("what", choices=["train"])
-    bench.add_argument("--vocabulary", type=_positive, default=32_000)
-    bench.add_argument("--width", type=_positive, default=256)
-    bench.add_argument("--layers", type=_positive, default=4)
-    bench.add_argument("--rows", type=_positive, default=16)
-    bench.add_argument("--tokens", type=_positive, default=128, help="tokens per row")
-    bench.add_argument("--steps", type=_positive, default=8, help="timed steps of each side")
-    bench.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    add_bench(verbs, common)
     return top
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -175,7 +175,7 @@ class Store:
 
     def _create(self) -> None:
         try:
-            for folder in (self.corpora, self.tokenizers, self.shards, self.runs, self.studies):
+            for folder in (self.corpora, self.tokenizers, self.shards, self.tasks, self.runs, self.studies):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe-{uuid.uuid4().hex}"
             probe.touch()
@@ -197,6 +197,10 @@ class Store:
     @property
     def shards(self) -> Path:
         return self.root / "shards"
+
+    @property
+    def tasks(self) -> Path:
+        return self.root / "tasks"
 
     @property
     def runs(self) -> Path:

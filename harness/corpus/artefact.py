@@ -1,8 +1,8 @@
 """A corpus on disk: how it is laid out, opened and written.
 
     <root>/corpora/<key>/manifest.json
-    <root>/corpora/<key>/train/<language>.txt        documents, separated by exactly one blank line
-    <root>/corpora/<key>/heldout/<language>.txt
+    <root>/corpora/<key>/train/<language>.txt, .index        documents, and where each begins (`documents`)
+    <root>/corpora/<key>/heldout/<language>.txt, .index
     <root>/corpora/<name>.json                       which key a name stands for
 
 A document is one or more stripped, non-empty lines. `bytes` in the manifest are UTF-8 bytes of the documents' own text
@@ -12,13 +12,16 @@ and the denominator of bits per byte are counted from the same text.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.corpus.documents import Documents, write_documents
 from harness.store import SCHEMA, Store, digest, file_digest, read_json, whole_folder, write_json
+
+LAYOUT = 2
+"""Of the files of a corpus; part of what names it."""
 
 Side = Literal["train", "heldout"]
 SIDES: tuple[Side, Side] = ("train", "heldout")
@@ -67,18 +70,9 @@ class Corpus:
         """UTF-8 bytes of the training text of `language`, separators left out."""
         return int(self.manifest["languages"][language]["bytes"])
 
-    def documents(self, language: str, side: Side) -> Iterator[str]:
-        """The documents of one side, in order, streamed; lines inside a document are joined by a line feed."""
-        lines: list[str] = []
-        with (self.folder / side / f"{language}.txt").open(encoding="utf-8", newline="\n") as stream:
-            for line in stream:
-                if line == "\n":
-                    yield "\n".join(lines)
-                    lines = []
-                else:
-                    lines.append(line.removesuffix("\n"))
-        if lines:
-            yield "\n".join(lines)
+    def documents(self, language: str, side: Side) -> Documents:
+        """The documents of one side, in order, streamed or read from anywhere; a document's lines stay line feeds."""
+        return Documents(self.folder / side / f"{language}.txt")
 
 
 @dataclass(frozen=True)
@@ -127,7 +121,7 @@ def write_corpus(
         for language, text in texts:
             for side, documents in zip(SIDES, (text.train, text.heldout), strict=True):
                 path = folder / side / f"{language}.txt"
-                _write_documents(path, documents)
+                write_documents(path, documents)
                 digests[f"{side}/{language}.txt"] = file_digest(path)
             languages[language] = text.sizes()
         manifest = {
@@ -147,13 +141,3 @@ def write_corpus(
 def point(store: Store, name: str, key: str) -> None:
     """Let `name` stand for `key`."""
     write_json(store.corpora / f"{name}.json", {"name": name, "key": key})
-
-
-def _write_documents(path: Path, documents: list[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        for number, document in enumerate(documents):
-            if number:
-                stream.write("\n")
-            stream.write(document + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.corpus import demo
-from harness.corpus.artefact import Corpus, LanguageText, Progress, no_progress, point, text_bytes, write_corpus
+from harness.corpus.artefact import LAYOUT, Corpus, LanguageText, Progress, no_progress, point, text_bytes, write_corpus
 from harness.corpus.readers import READER, language_files, read_documents
 from harness.corpus.split import HELDOUT_FLOOR, HELDOUT_SHARE, split_documents
 from harness.store import SCHEMA, Store, digest, file_digest, lease
@@ -55,6 +55,7 @@ def add(
     files = language_files(sources)
     source = {
         "schema": SCHEMA,
+        "layout": LAYOUT,
         "reader": READER,
         "inputs": _input_digests(files, show),
         "split": {"by": "document", "share": heldout_share, "floor": heldout_floor},

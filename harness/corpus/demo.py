@@ -26,7 +26,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from harness.corpus.artefact import LanguageText, Progress, no_progress, text_bytes
+from harness.corpus.artefact import LAYOUT, LanguageText, Progress, no_progress, text_bytes
 from harness.corpus.split import HELDOUT_SHARE, is_heldout
 from harness.store import SCHEMA, file_digest, lease
 from sweeps.errors import BadInput
@@ -54,6 +54,7 @@ def demo_source(wheel_digest: str = WHEEL_DIGEST, floor: int = FLOOR) -> dict[st
     """Everything that makes the demo corpus. Its digest is the key, known before anything is downloaded."""
     return {
         "schema": SCHEMA,
+        "layout": LAYOUT,
         "reader": READER,
         "inputs": {WHEEL: wheel_digest},
         "left_out": list(VARIANTS),

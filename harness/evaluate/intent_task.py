@@ -12,17 +12,15 @@ import numpy.typing as npt
 
 from harness.corpus.tokenizer import Tokenizer
 from harness.evaluate import intents
+from harness.evaluate.intent_items import intent_items
 from harness.evaluate.zeroshot import SOURCE, FineTuning, correct, encode_items, fine_tune
+from harness.store import Store
 from models.heads import MaskedLM
 from sweeps.errors import BadInput
 
-ITEM_SEED = 0
-"""Sentences are drawn once, with this seed: every run is scored on the same items."""
-SENTENCES_PER_TEMPLATE = 12
-
 
 def score_intents(
-    model: MaskedLM, tokenizer: Tokenizer, languages: Sequence[str], *, seed: int, bf16: bool
+    store: Store, model: MaskedLM, tokenizer: Tokenizer, languages: Sequence[str], *, seed: int, bf16: bool
 ) -> list[dict[str, Any]]:
     """Records of every language that has intents: accuracy, with chance and majority level of that language's items.
 
@@ -32,7 +30,7 @@ def score_intents(
     if SOURCE not in languages:
         raise BadInput("the task intents fine-tunes on English, and the run's languages lack en: leave intents out")
     most_tokens = model.encoder.config.positions
-    source = intents.load(SOURCE, seed=ITEM_SEED, per_template=SENTENCES_PER_TEMPLATE)
+    source = intent_items(store, SOURCE)
     labels = list(intents.LABELS)
     recipe = FineTuning()
     classifier = fine_tune(
@@ -49,11 +47,7 @@ def score_intents(
     for language in languages:
         if language not in covered:
             continue
-        data = (
-            source
-            if language == SOURCE
-            else intents.load(language, seed=ITEM_SEED, per_template=SENTENCES_PER_TEMPLATE)
-        )
+        data = source if language == SOURCE else intent_items(store, language)
         encoded = encode_items(data.test, labels, tokenizer, most_tokens)
         present = sorted(set(encoded.labels))
         if len(present) < 2:

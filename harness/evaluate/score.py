@@ -40,4 +40,5 @@ def score_task(store: Store, weights: Path, science: Mapping[str, Any], task: st
             mask_rate=science["mask_rate"],
             bf16=bf16,
         )
-    return score_intents(model, open_tokenizer(store, science), science["languages"], seed=science["seed"], bf16=bf16)
+    tokenizer = open_tokenizer(store, science)
+    return score_intents(store, model, tokenizer, science["languages"], seed=science["seed"], bf16=bf16)

@@ -73,12 +73,14 @@ def _attempt(
 ) -> None:
     import torch
 
+    from harness.memory import keep_freed_memory
     from harness.train.heartbeat import Heartbeat, StopFlag
     from harness.train.loop import Stopped
     from harness.train.ranks import joined
 
     execution, tasks = settings["execution"], settings["tasks"]
     torch.set_num_threads(execution["threads"])
+    keep_freed_memory()
     folder = store.run(run_id)
     science = read_json(folder / "run.json")["science"]
     stop = StopFlag()

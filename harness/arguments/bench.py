@@ -1,0 +1,49 @@
+"""Options of `babelscale bench WHAT`: one sub-verb each, so that each takes only what means something to it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from harness.arguments import positive
+
+
+def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """`verbs` is what `add_subparsers` gave; `common` holds the options of every verb."""
+    bench = verbs.add_parser(
+        "bench",
+        help="measure speed against a named baseline",
+        description="Speed as a ratio against a named baseline, measured in the same process.",
+    )
+    whats = bench.add_subparsers(dest="what", metavar="WHAT", required=True)
+    _add_train(_what(whats, common, "train", "bench:bench", "one training step against transformers'", _TRAIN))
+
+
+_TRAIN = """\
+Tokens per second of one training step against transformers' XLMRobertaForMaskedLM (all positions),
+same sizes, batch, masks, optimizer and precision, in the same process."""
+
+
+def _what(
+    whats: Any, common: argparse.ArgumentParser, name: str, target: str, help: str, description: str
+) -> argparse.ArgumentParser:
+    entry: argparse.ArgumentParser = whats.add_parser(
+        name,
+        help=help,
+        description=description,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    entry.set_defaults(target=target)
+    entry.add_argument("--json", action="store_true", help="print JSON for scripts")
+    return entry
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    train.add_argument("--vocabulary", type=positive, default=32_000)
+    train.add_argument("--width", type=positive, default=256)
+    train.add_argument("--layers", type=positive, default=4)
+    train.add_argument("--rows", type=positive, default=16)
+    train.add_argument("--tokens", type=positive, default=128, help="tokens per row")
+    train.add_argument("--steps", type=positive, default=8, help="timed steps of each side")
+    train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
