@@ -105,6 +105,7 @@ paired by seed; each line is judged alone. They cover seeds, not other languages
 {% endfor %}
 </ul>
 {% else %}<p>The study names no findings to judge.</p>{% endif %}
+{% if plateau %}<p class="note">{{ plateau[0] | upper }}{{ plateau[1:] }}.</p>{% endif %}
 
 <h2>Figures</h2>
 {% for d in drawings %}{% if d.skipped %}<p class="note">Not drawn: {{ d.title }} ({{ d.skipped }}).</p>{% else %}

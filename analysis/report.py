@@ -15,6 +15,7 @@ from analysis import tables
 from analysis.figures import Drawing, draw_all
 from analysis.findings import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED, Verdict, effect_text, judge, verdict_lines
 from analysis.page import TEMPLATE
+from analysis.plateau import margins, sentence
 from analysis.records import SCHEMA, collect, completeness, load_study, write_parquet, write_whole
 from analysis.statistics import ACCURACY, BITS, Outcome, final
 
@@ -32,6 +33,8 @@ class ReportPaths:
     records: Path
     drawings: tuple[Drawing, ...]
     verdicts: tuple[Verdict, ...]
+    plateau: str
+    """Whether every cell left the unigram plateau, in one sentence; "" where that was not recorded."""
 
 
 def build(root: Path, study_name: str) -> ReportPaths:
@@ -46,11 +49,13 @@ def build(root: Path, study_name: str) -> ReportPaths:
     write_parquet(df, folder / "records.parquet")
     drawings = draw_all(df, study, state, folder / "figures")
     verdicts = judge(df, study)
+    plateau = sentence(margins(df, study))
     bits, accuracy = final(df, BITS), final(df, ACCURACY)
     page = _render(
         study=study,
         state=state,
         verdicts=verdicts,
+        plateau=plateau,
         drawings=[_inlined(d) for d in drawings],
         budget=_budget(df),
         bits=tables.by_language(bits, study, BITS.scale, 3),
@@ -64,7 +69,7 @@ def build(root: Path, study_name: str) -> ReportPaths:
         redraw=f"babelscale report {study_name}",
     )
     write_whole(folder / "report.html", page.encode())
-    return ReportPaths(folder / "report.html", folder / "records.parquet", tuple(drawings), tuple(verdicts))
+    return ReportPaths(folder / "report.html", folder / "records.parquet", tuple(drawings), tuple(verdicts), plateau)
 
 
 def _render(**values: Any) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.axes import language_axis
 from analysis.figures import lines, style
+from analysis.plateau import unigram_level
 from analysis.records import Completeness, Study
 from analysis.statistics import BITS, group_mean, scored
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 NAME, TITLE = "curse", "Bits per byte as languages are added"
 GROUPS = ("high", "low")
-UNIGRAM = "unigram_bits_per_byte"
 PLATEAU = " Dotted: a unigram model of each language's training text, the plateau that a comparable run has left."
 
 
@@ -30,13 +30,6 @@ def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
             level = unigram_level(rows, scored(rows, BITS, study.group(group)))
             parts.append(points.assign(group=group, unigram=level))
     return pd.concat(parts, ignore_index=True).assign(alpha=rows["alpha"].iloc[0]) if parts else pd.DataFrame()
-
-
-def unigram_level(rows: pd.DataFrame, languages: tuple[str, ...]) -> float:
-    """Bits per byte of a unigram model, mean over the languages: the plateau that every model starts from. NaN where it
-    was not recorded."""
-    known = rows[(rows["metric"] == UNIGRAM) & rows["language"].isin(languages)]
-    return float(known.groupby("language")["value"].mean().mean())
 
 
 def skipped(points: pd.DataFrame) -> str:

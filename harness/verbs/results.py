@@ -76,10 +76,13 @@ def report(options: Namespace) -> int:
             }
             for v in made.verdicts
         ]
-        print(json.dumps({"study": name, "report": str(made.report), "verdicts": verdicts}, indent=1))
+        found = {"verdicts": verdicts, "plateau": made.plateau}
+        print(json.dumps({"study": name, "report": str(made.report)} | found, indent=1))
         return 0
     for line in reporting.verdict_lines(made.verdicts):
         console.print(line, highlight=False, soft_wrap=True)
+    if made.plateau:
+        console.print(made.plateau, highlight=False, soft_wrap=True)
     print(f"report: {made.report}")
     return 0
 

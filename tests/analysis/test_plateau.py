@@ -1,0 +1,48 @@
+"""Cells that never left the unigram plateau are named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from analysis.plateau import margins, sentence
+from analysis.records import collect, load_study
+
+
+def with_levels(store: Any, level: float) -> str:
+    """The small grid, with a recorded unigram level in every language."""
+    store.grid(ks=(2, 16), widths=(64,), seeds=2, noise=0.0)
+    for run in store.ids:
+        path = store.root / "runs" / run / "records.jsonl"
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        bits = [row for row in rows if row["metric"] == "bits_per_byte"]
+        rows += [row | {"metric": "unigram_bits_per_byte", "value": level} for row in bits]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(store.study(groups={"high": ["en"], "low": ["sv"]}))
+
+
+def told(store: Any, level: float) -> tuple[dict[tuple[str, int], float], str]:
+    study = load_study(store.root, with_levels(store, level))
+    table = margins(collect(store.root, study), study)
+    return {(row["group"], row["K"]): row["margin"] for _, row in table.iterrows()}, sentence(table)
+
+
+def test_the_margin_is_the_level_less_what_the_cell_reached(store: Any) -> None:
+    found, text = told(store, 5.0)
+    assert found["high", 2] == pytest.approx(5.0 - 2.15) and found["high", 16] == pytest.approx(5.0 - 2.6)
+    assert text.startswith("every cell ends past the unigram plateau, by ") and "low group at K 16" in text
+
+
+def test_a_cell_that_is_not_past_it_is_named(store: Any) -> None:
+    found, text = told(store, 2.3)
+    assert found["high", 2] > 0 > found["high", 16]
+    assert text.startswith("not past the unigram plateau: ") and "high group at K 16" in text
+    assert "high group at K 2," not in text
+
+
+def test_without_a_recorded_level_nothing_is_claimed(store: Any) -> None:
+    store.grid(ks=(2,), widths=(64,), seeds=1)
+    study = load_study(store.root, store.study())
+    assert sentence(margins(collect(store.root, study), study)) == ""
