@@ -34,13 +34,16 @@ lock:  ## write requirements.lock anew from a fresh environment
 clean:  ## remove the environment (never the data)
 	@rm -rf $(VENV) .venv-lock build *.egg-info
 
-$(VENV)/bin/python:
+# The stamp is the last thing written: an environment whose making was cut short is made again.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "babelscale needs Python 3.11 or newer, $(PYTHON) is older: make demo PYTHON=python3.12" >&2; exit 2; }
+	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv)" >&2; exit 2; }
+	@touch $@
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock
+$(VENV)/.installed: $(VENV)/.made pyproject.toml requirements.lock
 	@echo "installing into $(VENV) (a minute or two)"
 	@$(PIP) install -c requirements.lock -e .
 	@$(PIP) check

@@ -167,7 +167,11 @@ class Store:
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None, *, create: bool = True) -> None:
-        self.root = Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT).expanduser().absolute()
+        named = Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+        try:
+            self.root = named.expanduser().absolute()
+        except RuntimeError as error:  # ~nobody-of-that-name
+            raise BadInput(f"the root {named} names a home folder that does not exist: write its path out") from error
         if create:
             self._create()
         elif self.root.exists() and not self.root.is_dir():

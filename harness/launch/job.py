@@ -135,6 +135,8 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
     _record(folder, run_id, "training", science["steps"], rows)
     beside = final.with_name(".model.tmp")
     save_file(trained.weights, beside)
+    with beside.open("rb") as stream:
+        os.fsync(stream.fileno())
     beside.replace(final)
 
 

@@ -169,7 +169,11 @@ class Queue:
         folder = self.store.run(run)
         attempt = len(attempt_folders(folder)) + 1
         attempt_folder = folder / "attempts" / f"{attempt:03d}"
-        attempt_folder.mkdir(parents=True)
+        try:
+            attempt_folder.mkdir(parents=True)
+        except FileExistsError:  # a queue of another study that holds this run was quicker: look again later
+            self.todo.append(run)
+            return
         taken = {entry.slot for entry in self.active}
         slot = next(number for number in range(self.slots) if number not in taken)
         settings = {"execution": self.execution, "tasks": self.study["evaluate"], "slot": slot, "cluster": "local"}

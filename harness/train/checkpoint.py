@@ -42,10 +42,10 @@ def save(engine: Any, folder: Path, step: int, ranks: Ranks, zero_stage: int) ->
         write_text(beside / _MARKER, f"{step}\n")
         target = folder / f"step-{step:09d}"
         if target.exists():  # the same step again: a fresh attempt that fell back to an older checkpoint
-            shutil.rmtree(target)
+            _discard(target)
         beside.rename(target)
         for old in _committed(folder)[KEPT:]:
-            shutil.rmtree(old)
+            _discard(old)
     dist.barrier()
 
 
@@ -81,8 +81,16 @@ def load(engine: Any, folder: Path, ranks: Ranks, zero_stage: int) -> int:
             f"the checkpoint {path} was written by {manifest['world']} ranks at ZeRO stage {manifest['zero']}, "
             f"this attempt has {ranks.world} at stage {zero_stage}: go on with the old numbers, or delete {folder}"
         )
-    engine.load_checkpoint(str(path), tag=_TAG)
+    loaded, _ = engine.load_checkpoint(str(path), tag=_TAG)
+    if loaded is None:  # DeepSpeed says so with a warning only, and would train on from nothing
+        raise RuntimeError(f"DeepSpeed did not load the checkpoint {path}, though its files verify")
     return int(manifest["step"])
+
+
+def _discard(checkpoint: Path) -> None:
+    """Delete a checkpoint, its marker first: killed half-way, what is left no longer counts as one."""
+    (checkpoint / _MARKER).unlink(missing_ok=True)
+    shutil.rmtree(checkpoint)
 
 
 def _committed(folder: Path) -> list[Path]:

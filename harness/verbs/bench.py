@@ -13,6 +13,8 @@ from sweeps.errors import BadInput
 
 MASK_RATE = 0.15
 WARM_UP = 2
+LEAST_VOCABULARY = 16
+"""Fewer entries leave no piece to draw beside the special ones."""
 
 
 def bench(options: Namespace) -> int:
@@ -47,6 +49,8 @@ def bench(options: Namespace) -> int:
             positions=options.tokens,
         )
         count = masks_per_row(MASK_RATE, options.tokens)
+        if options.vocabulary < LEAST_VOCABULARY:
+            raise ValueError(f"--vocabulary is {options.vocabulary}: give at least {LEAST_VOCABULARY}")
     except ValueError as error:
         raise BadInput(str(error)) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

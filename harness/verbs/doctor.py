@@ -66,6 +66,8 @@ def _tried(what: str, check: Callable[[], str]) -> Check:
         return Check(what, "ok", check())
     except BadInput as error:
         return Check(what, "bad", str(error))
+    except ImportError as error:
+        return Check(what, "bad", f"could not be tried: {error}")
 
 
 def _bf16() -> str:

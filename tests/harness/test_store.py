@@ -177,7 +177,7 @@ def test_the_root_is_the_option_then_the_variable_then_the_folder_here(
 
 
 def test_opening_leaves_no_probe_behind(tmp_path: Path) -> None:
-    assert names(Store(tmp_path / "root").root) == ["corpora", "runs", "shards", "studies", "tokenizers"]
+    assert names(Store(tmp_path / "root").root) == ["corpora", "runs", "shards", "studies", "tasks", "tokenizers"]
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.lists(st.floats(allow_nan=False)), min_size=1))
