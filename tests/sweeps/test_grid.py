@@ -60,8 +60,8 @@ def test_the_demo_is_24_runs_over_the_cells_that_its_question_needs() -> None:
     found = expand(load_study("demo"), "key")
     assert len(found) == len({run.id for run in found}) == 24
     cells = {(run.axes["K"], run.axes["width"], run.axes["alpha"]) for run in found}
-    wide, narrow = {(k, 96, 0.3) for k in (3, 6, 16)}, {(k, 32, 0.3) for k in (3, 6, 16)}
-    assert cells == wide | narrow | {(16, 32, 0.0), (16, 32, 1.0)}
+    wide, narrow = {(k, 64, 0.3) for k in (3, 6, 16)}, {(k, 32, 0.3) for k in (3, 6, 16)}
+    assert cells == wide | narrow | {(16, 64, 0.0), (16, 64, 1.0)}
     for cell in cells:
         seeds = [run.axes["seed"] for run in found if (run.axes["K"], run.axes["width"], run.axes["alpha"]) == cell]
         assert seeds == [0, 1, 2]
