@@ -10,6 +10,7 @@ from analysis.records import AXES, Study
 from analysis.statistics import BITS, group_mean, scored
 
 UNIGRAM = "unigram_bits_per_byte"
+CORE = "core"
 
 
 def unigram_level(rows: pd.DataFrame, languages: tuple[str, ...]) -> float:
@@ -37,19 +38,31 @@ def margins(df: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def sentence(table: pd.DataFrame) -> str:
-    """One sentence for the page and the terminal: all past it, or which are not. "" where nothing is known."""
+    """One sentence for the page and the terminal: all past it, or which are not. "" where nothing is known.
+
+    A cell is judged on its core mean, which the findings are about (on all its groups where a study names no core). A
+    smaller group that lies behind although the core does not is named too: sampling may starve a language so far that
+    it stays there, whatever the budget does for the others.
+    """
     if table.empty:
         return ""
-    behind = table[table["margin"] <= 0].sort_values("margin")
-    least = table.loc[table["margin"].idxmin()]
-    if behind.empty:
-        by = f"by {least['margin']:.3f} bits per byte or more"
-        return f"every cell ends past the unigram plateau, {by} ({_cell(least)})"
-    named = "; ".join(f"{_cell(row)} by {row['margin']:+.3f}" for _, row in behind.iterrows())
-    return (
-        f"not past the unigram plateau: {named}. These cells know little more than how often each piece comes: give "
-        f"them a longer budget before they are compared"
-    )
+    core = table[table["group"] == CORE]
+    judged = table if core.empty else core
+    others = table.drop(judged.index)
+    behind = judged[judged["margin"] <= 0].sort_values("margin")
+    if not behind.empty:
+        return (
+            f"not past the unigram plateau: {_named(behind)}. These cells know little more than how often each piece "
+            f"comes: give them a longer budget before they are compared"
+        )
+    least = judged.loc[judged["margin"].idxmin()]
+    text = f"every cell ends past the unigram plateau, by {least['margin']:.3f} bits per byte or more ({_cell(least)})"
+    starved = others[others["margin"] <= 0].sort_values("margin")
+    return text if starved.empty else f"{text}; behind it though is the {_named(starved)}"
+
+
+def _named(rows: pd.DataFrame) -> str:
+    return "; ".join(f"{_cell(row)} by {row['margin']:+.3f}" for _, row in rows.iterrows())
 
 
 def _cell(row: pd.Series) -> str:
