@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -97,17 +98,23 @@ def _label(axes: Axes, points: pd.DataFrame, widths: list[int]) -> None:
         r.Index: axes.transData.transform((r.mean_low_group, r.mean_high_group)) for r in points.itertuples()
     }
     taken: list[_Box] = [(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in dots.values()]
+    lines = [
+        box
+        for _, own in points.groupby("width")
+        for box in _along([dots[i] for i in own.sort_values("alpha").index], 2 * unit)
+    ]
     ends = set(points.groupby("width")["alpha"].idxmin()) | set(points.groupby("width")["alpha"].idxmax())
     for row in sorted(points.itertuples(), key=lambda r: r.Index not in ends):
         text = f"α {row.alpha:g}"
         size = (4.8 * len(text) * unit, 9 * unit)
-        room = (
+        room = [
             box
             for reach in (4.5, 9, 15, 22)[: 4 if row.Index in ends else 2]
             for box in _around(dots[row.Index], size, reach * unit)
             if _within(box, axes) and not any(_overlap(box, other) for other in taken)
-        )
-        place = next(room, None)
+        ]
+        clear = (box for box in room if not any(_overlap(box, other) for other in lines))
+        place = next(clear, room[0] if room else None)  # rather on a line than without a name
         if place is None:
             continue
         taken.append(place)
@@ -119,6 +126,17 @@ def _label(axes: Axes, points: pd.DataFrame, widths: list[int]) -> None:
 
 _Box = tuple[float, float, float, float]
 """Left, bottom, width, height, in pixels."""
+
+
+def _along(stops: list[tuple[float, float]], size: float) -> list[_Box]:
+    """Small boxes that cover the line through `stops`."""
+    boxes = []
+    for (x0, y0), (x1, y1) in itertools.pairwise(stops):
+        pieces = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / size))
+        for piece in range(pieces + 1):
+            t = piece / pieces
+            boxes.append((x0 + t * (x1 - x0) - size / 2, y0 + t * (y1 - y0) - size / 2, size, size))
+    return boxes
 
 
 def _around(point: tuple[float, float], size: tuple[float, float], reach: float) -> list[_Box]:
