@@ -3,6 +3,7 @@
     <root>/corpora/<key>/manifest.json
     <root>/corpora/<key>/train/<language>.txt, .index        documents, and where each begins (`documents`)
     <root>/corpora/<key>/heldout/<language>.txt, .index
+    <root>/corpora/<key>/inputs.json                 what was read: digests, counts, invalid UTF-8 (not of the demo's)
     <root>/corpora/<name>.json                       which key a name stands for
 
 A document is one or more stripped, non-empty lines. `bytes` in the manifest are UTF-8 bytes of the documents' own text
@@ -12,13 +13,15 @@ and the denominator of bits per byte are counted from the same text.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.corpus.documents import Documents, write_documents
-from harness.store import SCHEMA, Store, digest, file_digest, read_json, whole_folder, write_json
+from harness.store import SCHEMA, Store, digest, read_json, whole_folder, write_json
 
 LAYOUT = 2
 """Of the files of a corpus; part of what names it."""
@@ -121,8 +124,7 @@ def write_corpus(
         for language, text in texts:
             for side, documents in zip(SIDES, (text.train, text.heldout), strict=True):
                 path = folder / side / f"{language}.txt"
-                write_documents(path, documents)
-                digests[f"{side}/{language}.txt"] = file_digest(path)
+                digests[f"{side}/{language}.txt"] = write_documents(path, documents).sha256
             languages[language] = text.sizes()
         manifest = {
             "schema": SCHEMA,
@@ -136,6 +138,14 @@ def write_corpus(
         }
         write_json(folder / "manifest.json", manifest)
     return Corpus(name, store.corpora / key, manifest)
+
+
+def place_file(made: Path, wanted: Path) -> None:
+    """Let `wanted` be the file `made`, without copying where the file system knows links."""
+    try:
+        os.link(made, wanted)
+    except OSError:
+        shutil.copyfile(made, wanted)
 
 
 def point(store: Store, name: str, key: str) -> None:

@@ -10,11 +10,12 @@ where it is wanted, so opening costs no memory whatever the corpus holds.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,11 @@ class Documents:
         """UTF-8 bytes of documents [start, stop), the separators between documents left out."""
         return int(self._index[stop] - self._index[start]) - 2 * (stop - start)
 
+    def sizes(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """`bytes_of` each of many ranges at once."""
+        sizes: npt.NDArray[np.int64] = (self._index[stops] - self._index[starts]).astype(np.int64)
+        return sizes - 2 * (stops - starts)
+
     def read(self, start: int, stop: int) -> list[str]:
         """Documents [start, stop), in one read."""
         if start >= stop:
@@ -61,13 +67,19 @@ class Documents:
 
 
 class DocumentWriter:
-    """Writes one side of one language, a document at a time; both files are flushed to the disk at the end."""
+    """Writes one side of one language; both files are flushed to the disk at the end."""
 
     def __init__(self, text: Path) -> None:
         self._text: IO[bytes] = text.open("wb")
         self._index: IO[bytes] = text.with_suffix(".index").open("wb")
         self.documents = self.bytes = self.characters = 0
         self._written = 0
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text file as it stands."""
+        return self._hash.hexdigest()
 
     def __enter__(self) -> DocumentWriter:
         return self
@@ -75,18 +87,24 @@ class DocumentWriter:
     def write(self, document: str) -> None:
         """Append one document: stripped, non-empty lines joined by single line feeds."""
         body = document.encode("utf-8")
-        self._start_next()
-        self._text.write(body + b"\n")
-        self._written += len(body) + 1
-        self.documents += 1
-        self.bytes += len(body)
-        self.characters += len(document)
+        self.write_block(body + b"\n\n", np.array([len(body)]), len(document))
 
-    def _start_next(self) -> None:
-        if self.documents:
-            self._text.write(b"\n")
-            self._written += 1
-        self._index.write(self._written.to_bytes(8, "little"))
+    def write_block(self, block: bytes, sizes: npt.NDArray[np.integer[Any]], characters: int) -> None:
+        """Append documents that lie one behind another, each closed by a blank line.
+
+        `sizes` are their bytes without that blank line; `characters` counts them all together.
+        """
+        # The blank line behind a document is written with the next one: the last has none.
+        text = (b"\n" if self.documents else b"") + block[:-1]
+        starts = np.zeros(len(sizes), np.int64)
+        np.cumsum(sizes[:-1] + 2, out=starts[1:])
+        self._index.write((starts + (self._written + bool(self.documents))).astype(_INDEX_TYPE).tobytes())
+        self._text.write(text)
+        self._hash.update(text)
+        self._written += len(text)
+        self.documents += len(sizes)
+        self.bytes += len(block) - 2 * len(sizes)
+        self.characters += characters
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

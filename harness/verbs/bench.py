@@ -30,14 +30,12 @@ def bench(options: Namespace) -> int:
 
     from harness.batches.keyed import key
     from harness.batches.masking import mask_rows, masks_per_row
-    from harness.memory import keep_freed_memory
     from harness.train.engine import MaskedLMStep
     from models.heads import build_masked_lm
     from models.huggingface import transformers_config, transformers_weights
     from models.sizes import EncoderConfig, default_feedforward, default_heads
 
     transformers.logging.set_verbosity_error()
-    keep_freed_memory()  # for both sides alike
     try:
         config = EncoderConfig(
             kind="xlm-r",
