@@ -19,7 +19,7 @@ from models.cost import parameters, training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import LearningRateRule, RecipeBlock, Study
+from sweeps.study import LearningRateRule, MaskSplitBlock, RecipeBlock, SamplingBlock, Study
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -200,7 +200,7 @@ def _resolve(
         "version": SCIENCE_VERSION,
         "corpus": corpus_key,
         "languages": list(languages),
-        "alpha": recipe.sampling.alpha,
+        **_sampling_science(recipe.sampling),
         "tokenizer": {
             "languages": list(superset if tokenizer.policy == "frozen-superset" else languages),
             "vocabulary": recipe.model.vocabulary,
@@ -215,6 +215,8 @@ def _resolve(
         "batch_rows": rows,
         "steps": recipe.budget.steps,
         "mask_rate": recipe.mask_rate,
+        # A key younger than the first runs stands only where it says something, so that their ids stay.
+        **({} if recipe.mask_split == MaskSplitBlock() else {"mask_split": recipe.mask_split.model_dump()}),
         "learning_rate": rate,
         "schedule": recipe.schedule.model_dump(),
         "optimizer": recipe.optimizer.model_dump(),
@@ -228,7 +230,7 @@ def _resolve(
         "set": _set_name(point["languages"]),
         "languages": list(languages),
         "K": len(languages),
-        "alpha": recipe.sampling.alpha,
+        "alpha": recipe.sampling.exponent,
         "vocabulary": recipe.model.vocabulary,
         "kind": encoder.kind,
         "width": encoder.width,
@@ -245,9 +247,20 @@ def _resolve(
     return Run(run_id(science, axes), science, axes)
 
 
+def _sampling_science(block: SamplingBlock) -> dict[str, Any]:
+    """What of the sampling can change numbers, and no second spelling of it: temperature 2 is alpha 0.5, uniform is
+    alpha 0, and at alpha 0 it does not matter what is counted."""
+    if block.kind == "unimax":
+        return {"sampling": {"kind": "unimax", "max_epochs": block.max_epochs}}
+    if block.exponent and block.count not in (None, "bytes"):
+        return {"alpha": block.exponent, "sampling": {"count": block.count}}
+    return {"alpha": block.exponent}
+
+
 def run_id(science: Mapping[str, Any], axes: Mapping[str, Any]) -> str:
     """Readable slug and ten hexadecimal digits over the whole science."""
     text = json.dumps(science, sort_keys=True, separators=(",", ":"))
     tail = hashlib.sha256(text.encode()).hexdigest()[:10]
-    slug = f"k{axes['K']}-a{axes['alpha']:g}-w{axes['width']}-l{axes['layers']}-v{axes['vocabulary']}-s{axes['seed']}"
+    drawn = "unimax" if axes["alpha"] is None else f"a{axes['alpha']:g}"
+    slug = f"k{axes['K']}-{drawn}-w{axes['width']}-l{axes['layers']}-v{axes['vocabulary']}-s{axes['seed']}"
     return f"{slug}-{tail}"

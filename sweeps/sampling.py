@@ -1,7 +1,8 @@
 """The language distribution: who is drawn how often. Plan, tokenizer and batches all ask here.
 
 p_l is a language's share of the corpus, counted in **bytes of training text**; q_l = p_l^alpha / sum p^alpha (paper
-section 3.1, Lample & Conneau's rule). alpha = 1 follows the data, alpha = 0 is uniform, temperature = 1 / alpha.
+section 3.1, Lample & Conneau's rule). alpha = 1 follows the data, alpha = 0 is uniform, temperature = 1 / alpha. A
+study may count tokens or documents instead, or ask for UniMax, which caps the epochs of small languages.
 
 Drawing is *systematic*: global samples come in blocks of `BLOCK`, each block takes evenly spaced points of [0, 1) with
 an offset that walks from block to block, and each point falls on the language whose slice of the cumulated q covers
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 BLOCK = 1024
 """Global samples in one block of the systematic draw. Part of every run's meaning: changing it changes batches."""
@@ -36,6 +38,51 @@ def language_distribution(sizes: Mapping[str, float], alpha: float) -> dict[str,
     power = {language: (size / total) ** alpha for language, size in sizes.items()}
     norm = sum(power.values())
     return {language: value / norm for language, value in power.items()}
+
+
+def unimax_distribution(held: Mapping[str, float], *, drawn: float, max_epochs: float) -> dict[str, float]:
+    """UniMax (Chung et al. 2023, arXiv 2304.09151): uniform over languages, none expected past `max_epochs` epochs.
+
+    `held` and `drawn` count the same thing (rows, or tokens). From the smallest language up, each takes an even share
+    of the budget that is left, or all that its cap allows, so what a small language cannot take goes to the larger
+    ones and the whole budget is spent. Order as given; sums to 1. Raises ValueError when all caps together hold less
+    than the budget.
+    """
+    if not held or min(held.values()) <= 0 or drawn <= 0 or max_epochs <= 0:
+        raise ValueError("UniMax needs languages with text, a budget above 0 and max_epochs above 0")
+    room = max_epochs * float(sum(held.values()))
+    if room < drawn:
+        raise ValueError(
+            f"the run's budget is {drawn / sum(held.values()):.4g} epochs of all its text, more than max_epochs "
+            f"({max_epochs:g}): shorten the run, raise recipe.sampling.max_epochs, or bring more text"
+        )
+    left, taken = float(drawn), {}
+    for done, language in enumerate(sorted(held, key=held.__getitem__)):
+        taken[language] = min(left / (len(held) - done), max_epochs * held[language])
+        left -= taken[language]
+    total = sum(taken.values())
+    return {language: taken[language] / total for language in held}
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """Training text of one language, in every unit that a distribution may count."""
+
+    bytes: int
+    tokens: int
+    documents: int
+    rows: int
+    """Full rows of the run's length."""
+
+
+def run_distribution(science: Mapping[str, Any], held: Mapping[str, TextSize]) -> dict[str, float]:
+    """q_l of a run, from its resolved science (`sweeps.grid`) and what its corpus holds. Raises ValueError."""
+    block = science.get("sampling", {})
+    if block.get("kind") == "unimax":
+        rows = {language: float(size.rows) for language, size in held.items()}
+        return unimax_distribution(rows, drawn=science["steps"] * science["batch_rows"], max_epochs=block["max_epochs"])
+    count = block.get("count", "bytes")
+    return language_distribution({code: float(getattr(size, count)) for code, size in held.items()}, science["alpha"])
 
 
 def epochs_per_language(

@@ -56,8 +56,53 @@ class ModelBlock(Strict):
 
 
 class SamplingBlock(Strict):
-    alpha: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3
-    """Exponent of the batch distribution over languages (paper section 3.1); 0 uniform, 1 as the data."""
+    """The batch distribution over languages. Each kind takes its own keys and no others."""
+
+    kind: Literal["alpha", "temperature", "uniform", "unimax"] = "alpha"
+    alpha: Annotated[float, Field(ge=0.0, le=5.0)] | None = None
+    """Kind `alpha`: exponent over the shares (paper section 3.1); 0 uniform, 1 as the data. Default: 0.3."""
+    temperature: Annotated[float, Field(ge=0.2)] | None = None
+    """Kind `temperature`: 1 / alpha."""
+    max_epochs: Annotated[float, Field(gt=0.0)] | None = None
+    """Kind `unimax`: epochs after which a language gets no more of the budget."""
+    count: Literal["bytes", "tokens", "documents"] | None = None
+    """Kinds `alpha` and `temperature`: what of the training text shares are counted in. Default: bytes."""
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> SamplingBlock:
+        uses = {"alpha": {"alpha", "count"}, "temperature": {"temperature", "count"}, "unimax": {"max_epochs"}}
+        for key in ("alpha", "temperature", "max_epochs", "count"):
+            if getattr(self, key) is not None and key not in uses.get(self.kind, set()):
+                owners = " or ".join(kind for kind, keys in uses.items() if key in keys)
+                raise ValueError(f"kind {self.kind} has no {key}; remove {key}, or set kind to {owners}")
+        needed = {"temperature": "temperature", "unimax": "max_epochs"}.get(self.kind)
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f"kind {self.kind} needs the key {needed}")
+        return self
+
+    @property
+    def exponent(self) -> float | None:
+        """alpha, whichever way it was written; none for UniMax."""
+        if self.kind == "unimax":
+            return None
+        if self.kind == "uniform":
+            return 0.0
+        if self.temperature is not None:
+            return float(f"{1 / self.temperature:.12g}")
+        return 0.3 if self.alpha is None else self.alpha
+
+
+class MaskSplitBlock(Strict):
+    """What chosen positions show: <mask>, a random piece, or (the rest) their own token."""
+
+    mask: Share = 0.8
+    random: Share = 0.1
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> MaskSplitBlock:
+        if self.mask + self.random > 1.0 + 1e-9:
+            raise ValueError(f"mask ({self.mask:g}) and random ({self.random:g}) together are more than 1")
+        return self
 
 
 class TokenizerBlock(Strict):
@@ -114,6 +159,7 @@ class RecipeBlock(Strict):
     budget: BudgetBlock
     row_tokens: Annotated[int, Field(ge=8)] = 512
     mask_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    mask_split: MaskSplitBlock = MaskSplitBlock()
     learning_rate: Annotated[float, Field(gt=0)] | LearningRateRule
     """Peak rate: a number, or a rule across widths (an untuned rate at each width fakes the capacity axis)."""
     schedule: ScheduleBlock = ScheduleBlock()

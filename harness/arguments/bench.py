@@ -17,11 +17,20 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     whats = bench.add_subparsers(dest="what", metavar="WHAT", required=True)
     _add_train(_what(whats, common, "train", "bench:bench", "one training step against transformers'", _TRAIN))
+    _add_tokenize(
+        _what(whats, common, "tokenize", "bench_tokenize:bench", "text into shards against SentencePiece", _TOKENIZE)
+    )
+    _add_loader(
+        _what(whats, common, "loader", "bench_loader:bench_loader", "ready batches against the demo's step", _LOADER)
+    )
 
 
 _TRAIN = """\
 Tokens per second of one training step against transformers' XLMRobertaForMaskedLM (all positions),
 same sizes, batch, masks, optimizer and precision, in the same process."""
+_LOADER = """\
+Tokens per second of ready masked batches, and their share of one training step of the demo's recipe, medians,
+in the same process."""
 
 
 def _what(
@@ -47,3 +56,24 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--tokens", type=positive, default=128, help="tokens per row")
     train.add_argument("--steps", type=positive, default=8, help="timed steps of each side")
     train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+
+
+def _add_loader(loader: argparse.ArgumentParser) -> None:
+    loader.add_argument("--width", type=positive, default=32, help="a width of the demo")
+    loader.add_argument("--steps", type=positive, default=320, help="timed steps")
+    loader.add_argument("--threads", type=positive, default=1, help="CPU threads of the step")
+
+
+_TOKENIZE = """\
+Bytes of text per second into shards (read, encoded, written, digested, flushed), with one process and with two,
+against a plain loop of SentencePiece's encode over the same documents in memory, in turn."""
+
+
+def _add_tokenize(tokenize: argparse.ArgumentParser) -> None:
+    tokenize.add_argument("--corpus", metavar="NAME", default="demo", help="whose text (default: demo, made if need be)")
+    tokenize.add_argument("--vocabulary", type=positive, default=8_000)
+    tokenize.add_argument("--algorithm", choices=["unigram", "bpe"], default="unigram")
+    tokenize.add_argument(
+        "--megabytes", type=positive, default=128, help="of text; a smaller corpus is repeated (default: 128)"
+    )
+    tokenize.add_argument("--repeats", type=positive, default=3, help="turns of all sides (default: 3)")

@@ -17,8 +17,16 @@ from harness.batches.keyed import U64, stream
 SPECIAL_IDS = 4
 """Ids below this are <s>, <pad>, </s>, <unk>: the first three are never masked, none is ever a random replacement."""
 
-MASK_SHARE, RANDOM_SHARE = 0.8, 0.1
-"""Of the chosen positions: shown as <mask>, shown as a random piece; the rest are left as they are."""
+
+@dataclass(frozen=True)
+class MaskSplit:
+    """Shares of the chosen positions shown as <mask> and as a random piece; the rest are left as they are."""
+
+    mask: float = 0.8
+    random: float = 0.1
+
+
+DEFAULT_SPLIT = MaskSplit()
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,13 @@ class Masked:
     index_N: npt.NDArray[np.int64]
     """Positions scored, into the flattened (B * T); N = B * K, row by row, ascending within a row."""
     labels_N: npt.NDArray[np.int64]
+
+    def part(self, start: int, stop: int) -> Masked:
+        """Rows [start, stop) as a batch of their own, without copying ids and labels."""
+        rows, tokens = self.ids_BT.shape
+        count = len(self.index_N) // rows
+        chosen = slice(start * count, stop * count)
+        return Masked(self.ids_BT[start:stop], self.index_N[chosen] - start * tokens, self.labels_N[chosen])
 
 
 def masks_per_row(rate: float, tokens_per_row: int) -> int:
@@ -42,7 +57,9 @@ def masks_per_row(rate: float, tokens_per_row: int) -> int:
     return count
 
 
-def mask_rows(ids_BT: npt.NDArray[np.int64], keys_B: U64, *, count: int, vocabulary: int) -> Masked:
+def mask_rows(
+    ids_BT: npt.NDArray[np.int64], keys_B: U64, *, count: int, vocabulary: int, split: MaskSplit = DEFAULT_SPLIT
+) -> Masked:
     """Corrupt rows. `keys_B` names each row's generator; `vocabulary` counts table rows, <mask> is the last.
 
     Positions are chosen by the `count` smallest of one hash per token; a second hash decides what is shown.
@@ -60,7 +77,8 @@ def mask_rows(ids_BT: npt.NDArray[np.int64], keys_B: U64, *, count: int, vocabul
     share_N = (fate_BK >> np.uint64(11)).reshape(-1) / float(1 << 53)
     drawn_BK = stream(keys_B[:, None], chosen_BK.astype(np.uint64) + np.uint64(2 * tokens))
     random_N = (drawn_BK % np.uint64(mask_id - SPECIAL_IDS)).reshape(-1).astype(np.int64) + SPECIAL_IDS
-    shown_N = np.where(share_N < MASK_SHARE, mask_id, np.where(share_N < MASK_SHARE + RANDOM_SHARE, random_N, labels_N))
+    other_N = np.where(share_N < split.mask + split.random, random_N, labels_N)
+    shown_N = np.where(share_N < split.mask, mask_id, other_N)
     corrupted = ids_BT.reshape(-1).copy()
     corrupted[index_N] = shown_N
     return Masked(corrupted.reshape(rows, tokens), index_N, labels_N)

@@ -8,17 +8,19 @@ where and when; they cannot change a sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.batches.keyed import generator, key, permute, stream
-from harness.batches.masking import Masked, mask_rows, masks_per_row
+from harness.batches.masking import DEFAULT_SPLIT, Masked, MaskSplit, mask_rows, masks_per_row
 from harness.corpus.shards import Shard
-from sweeps.sampling import BLOCK, SystematicDraw, systematic_draw
+from sweeps.sampling import BLOCK, SystematicDraw, epochs_per_language, systematic_draw
 
+TOKENS_AT_ONCE = 1 << 15
+"""Tokens that `micro_batches` makes in one go (a few MB): NumPy's cost per call, most of it at 8 rows, is shared."""
 BEGIN_ID = 0
 """<s>, which begins every row."""
 
@@ -70,6 +72,7 @@ class BatchStream:
         tokens_per_row: int,
         mask_rate: float,
         vocabulary: int,
+        split: MaskSplit = DEFAULT_SPLIT,
     ) -> None:
         self.languages = tuple(q)
         self.rows = [rows_of(shards[language], tokens_per_row) for language in self.languages]
@@ -77,6 +80,7 @@ class BatchStream:
             if rows == 0:
                 raise ValueError(f"the training text of {language} does not fill one row of {tokens_per_row} tokens")
         self.seed, self.tokens_per_row, self.vocabulary = seed, tokens_per_row, vocabulary
+        self.q, self.split = dict(q), split
         self.masks_per_row = masks_per_row(mask_rate, tokens_per_row)
         self.draw: SystematicDraw = systematic_draw(q, float(generator(seed, "language-offset").random()))
         # A plain view of the map: indexing np.memmap itself costs ten times as much.
@@ -120,15 +124,47 @@ class BatchStream:
     def batch(self, start: int, stop: int) -> Batch:
         """Masked rows of the global samples [start, stop), in sample order."""
         samples = self.samples(start, stop)
+        return Batch(samples, self._masked(samples))
+
+    def micro_batches(
+        self, first: int, last: int, *, batch_rows: int, micro_rows: int, rank: int = 0, world: int = 1
+    ) -> Iterator[Masked]:
+        """The micro-batches of one rank for the steps [first, last), in order: what `batch` gives for each.
+
+        They are made some steps at a time and handed out in parts. No sample before step `first` is computed.
+        """
+        share = batch_rows // world
+        together = max(1, TOKENS_AT_ONCE // (share * self.tokens_per_row))
+        for begin in range(first, last, together):
+            steps = range(begin, min(last, begin + together))
+            parts = [
+                self.samples(start, start + share) for start in (step * batch_rows + rank * share for step in steps)
+            ]
+            joined = Samples(
+                np.concatenate([part.language for part in parts]),
+                np.concatenate([part.epoch for part in parts]),
+                np.concatenate([part.row for part in parts]),
+            )
+            masked = self._masked(joined)
+            for start in range(0, len(joined.row), micro_rows):
+                yield masked.part(start, start + micro_rows)
+
+    def _masked(self, samples: Samples) -> Masked:
+        """The rows of `samples`, cut and corrupted."""
         body = self.tokens_per_row - 1
-        ids_BT = np.empty((stop - start, self.tokens_per_row), dtype=np.int64)
+        ids_BT = np.empty((len(samples.row), self.tokens_per_row), dtype=np.int64)
         ids_BT[:, 0] = BEGIN_ID
         for slot, (language, row) in enumerate(zip(samples.language.tolist(), samples.row.tolist(), strict=True)):
             ids_BT[slot, 1:] = self._ids[language][row * body : (row + 1) * body]
         keys_B = stream(
             stream(self._mask_keys[samples.language], samples.epoch.astype(np.uint64)), samples.row.astype(np.uint64)
         )
-        return Batch(samples, mask_rows(ids_BT, keys_B, count=self.masks_per_row, vocabulary=self.vocabulary))
+        return mask_rows(ids_BT, keys_B, count=self.masks_per_row, vocabulary=self.vocabulary, split=self.split)
+
+    def expected_epochs(self, stop: int) -> dict[str, float]:
+        """How often samples [0, stop) should pass each language's text by the distribution alone."""
+        held = {language: float(rows) for language, rows in zip(self.languages, self.rows, strict=True)}
+        return epochs_per_language(self.q, tokens_drawn=stop, tokens_held=held)
 
     def draws(self, stop: int) -> dict[str, int]:
         """How often each language was drawn in samples [0, stop)."""

@@ -49,7 +49,8 @@ def score_heldout(
     count = masks_per_row(mask_rate, tokens_per_row)
     records: list[dict[str, Any]] = []
     for language, shard in shards.items():
-        rows = min(rows_of(shard, tokens_per_row), MOST_ROWS)
+        held = rows_of(shard, tokens_per_row)
+        rows = min(held, MOST_ROWS)
         if rows == 0:
             raise BadInput(
                 f"the held-out text of {language} ({shard.text_bytes} bytes) does not fill one row of "
@@ -57,9 +58,12 @@ def score_heldout(
             )
         patterns = min(MOST_PATTERNS, max(1, math.ceil(AIMED_MASKS / (rows * count))))
         row_nats = np.zeros(rows)
+        # Of a long text, rows spread evenly over all of it: they stand for the text whose tokens per byte are used.
+        scored = np.arange(rows) * held // max(1, rows)
         for pattern in range(patterns):
             for start in range(0, rows, _ROWS_AT_ONCE):
-                chosen = np.arange(start, min(rows, start + _ROWS_AT_ONCE))
+                slots = np.arange(start, min(rows, start + _ROWS_AT_ONCE))
+                chosen = scored[slots]
                 keys = np.asarray([key(0, "heldout", language, int(row), pattern) for row in chosen], dtype=np.uint64)
                 masked = mask_rows(cut_rows(shard, chosen, tokens_per_row), keys, count=count, vocabulary=vocabulary)
                 masked.ids_BT.reshape(-1)[masked.index_N] = vocabulary - 1  # <mask>, a view of our own copy
@@ -69,7 +73,7 @@ def score_heldout(
                         torch.from_numpy(masked.index_N).to(device),
                         torch.from_numpy(masked.labels_N).to(device),
                     )
-                row_nats[chosen] += loss_N.double().view(len(chosen), count).mean(1).cpu().numpy() / patterns
+                row_nats[slots] += loss_N.double().view(len(chosen), count).mean(1).cpu().numpy() / patterns
         nats = float(row_nats.mean())
         # Rows, not tokens, are the sampling unit: tokens of one row share a text.
         error = float(row_nats.std(ddof=1) / math.sqrt(rows)) if rows > 1 else math.nan

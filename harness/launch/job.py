@@ -129,7 +129,11 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
     final.parent.mkdir(exist_ok=True)
     rows = [
         {"task": "training", "split": "train", "language": language, "metric": metric, "value": float(value), "n": 0}
-        for metric, values in (("epochs", trained.epochs), ("tokens", trained.tokens))
+        for metric, values in (
+            ("epochs", trained.epochs),
+            ("expected_epochs", trained.expected_epochs),
+            ("tokens", trained.tokens),
+        )
         for language, value in values.items()
     ]
     _record(folder, run_id, "training", science["steps"], rows)

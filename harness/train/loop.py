@@ -50,6 +50,8 @@ class Trained:
     weights: dict[str, Tensor]
     """fp32, by parameter name, on the CPU."""
     epochs: dict[str, float]
+    expected_epochs: dict[str, float]
+    """What the distribution promised for the same steps."""
     tokens: dict[str, int]
     """Tokens drawn of each language."""
     seconds: float
@@ -89,17 +91,20 @@ def train(
     gc.collect()
     gc.freeze()  # the collector never walks the model again
 
+    batches = stream.micro_batches(
+        first, steps, batch_rows=batch_rows, micro_rows=micro_rows, rank=ranks.rank, world=ranks.world
+    )
     engine.train()
     for step in range(first, steps):
         rate = learning_rate_at(step, steps=steps, peak=science["learning_rate"], schedule=science["schedule"])
         if config.dropout:
+            # The only draw that knows the rank: with dropout, another rank count trains another, equally random, run.
             torch.manual_seed(key(seed, "dropout", step, ranks.rank) >> 1)
         done = step + 1
         logged = done % log_every == 0 or done == steps
         norm = None  # DeepSpeed keeps none at stage 0, though it clips: it is taken from the gradients then
         for micro in range(accumulation):
-            start = step * batch_rows + (ranks.rank * accumulation + micro) * micro_rows
-            masked = stream.batch(start, start + micro_rows).masked
+            masked = next(batches)
             loss = engine(
                 torch.from_numpy(masked.ids_BT).to(ranks.device, non_blocking=True),
                 torch.from_numpy(masked.index_N).to(ranks.device, non_blocking=True),
@@ -152,6 +157,7 @@ def train(
     return Trained(
         weights=gathered_weights(engine, execution["zero"]),
         epochs=stream.epochs(steps * batch_rows),
+        expected_epochs=stream.expected_epochs(steps * batch_rows),
         tokens={language: count * science["row_tokens"] for language, count in drawn.items()},
         seconds=seconds,
     )

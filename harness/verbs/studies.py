@@ -70,7 +70,7 @@ def plan(options: Namespace) -> int:
         table.add_row(
             run.id,
             str(axes["K"]),
-            f"{axes['alpha']:g}",
+            "unimax" if axes["alpha"] is None else f"{axes['alpha']:g}",
             str(axes["width"]),
             human(axes["body_parameters"]),
             human(axes["embedding_parameters"]),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.batches.keyed import generator, key, permute, stream
 from harness.batches.masking import SPECIAL_IDS, mask_rows, masks_per_row
-from harness.batches.stream import BatchStream, cut_rows, rows_of
+from harness.batches.stream import TOKENS_AT_ONCE, BatchStream, Samples, cut_rows, rows_of
 from harness.corpus.shards import Shard
 from sweeps.sampling import BLOCK, language_distribution
 
@@ -117,6 +117,55 @@ def test_a_global_batch_is_the_same_for_every_number_of_ranks_and_micro_batches(
         shifts = np.arange(len(parts)) * micro_rows * TOKENS
         index = np.concatenate([part.index_N + shift for part, shift in zip(parts, shifts, strict=True)])
         assert np.array_equal(whole.index_N, index)
+
+
+@given(
+    st.integers(0, 10**12),
+    st.integers(1, 40),
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from([1, 2, 4]),
+)
+@settings(max_examples=30, deadline=None)
+def test_micro_batches_made_ahead_are_the_batches_themselves(first: int, steps: int, world: int, micro: int) -> None:
+    """Whatever step a run goes on from, on however many ranks."""
+    rows = 32
+    accumulation = rows // world // micro
+    by_rank = [
+        list(batches().micro_batches(first, first + steps, batch_rows=rows, micro_rows=micro, rank=rank, world=world))
+        for rank in range(world)
+    ]
+    assert {len(parts) for parts in by_rank} == {steps * accumulation}
+    alone = batches()
+    for step in range(steps):
+        whole = alone.batch((first + step) * rows, (first + step + 1) * rows).masked
+        parts = [part for mine in by_rank for part in mine[step * accumulation : (step + 1) * accumulation]]
+        assert np.array_equal(whole.ids_BT, np.concatenate([part.ids_BT for part in parts]))
+        assert np.array_equal(whole.labels_N, np.concatenate([part.labels_N for part in parts]))
+        index = [part.index_N + slot * micro * TOKENS for slot, part in enumerate(parts)]
+        assert np.array_equal(whole.index_N, np.concatenate(index))
+
+
+def test_going_on_at_a_late_step_computes_no_earlier_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    real = BatchStream.samples
+
+    def noted(self: BatchStream, start: int, stop: int) -> Samples:
+        asked.append((start, stop))
+        return real(self, start, stop)
+
+    monkeypatch.setattr(BatchStream, "samples", noted)
+    late = 10**12
+    next(batches().micro_batches(late, late + 10**6, batch_rows=8, micro_rows=8))
+    assert min(start for start, _ in asked) == late * 8
+    assert sum(stop - start for start, stop in asked) * TOKENS <= TOKENS_AT_ONCE
+
+
+def test_true_epochs_keep_to_the_expected_ones_within_a_few_rows() -> None:
+    for stop in (1, 777, 5 * BLOCK, 40 * BLOCK + 300):
+        expected, true = batches().expected_epochs(stop), batches().epochs(stop)
+        for language, rows in ROWS.items():
+            slack = 4 + 2 * math.log2(stop / BLOCK + 2) + 4 * math.sqrt(min(stop, BLOCK) * Q[language])
+            assert abs(true[language] - expected[language]) * rows <= slack
 
 
 def test_a_restart_needs_the_sample_number_and_nothing_else() -> None:

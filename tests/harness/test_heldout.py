@@ -14,7 +14,9 @@ from tiny import study_text, submit_here
 from torch import Tensor, nn
 
 from harness.batches.masking import SPECIAL_IDS
+from harness.batches.stream import cut_rows, rows_of
 from harness.corpus.shards import Shard
+from harness.evaluate import heldout as heldout_module
 from harness.evaluate.heldout import score_heldout
 from harness.prepare import open_shards
 from harness.store import Store
@@ -78,3 +80,18 @@ def test_a_model_without_context_scores_the_recorded_unigram_level(shards: Any, 
     assert math.isclose(
         found["bits_per_byte"] / found["nats_per_masked_token"], shards[0][language].tokens_per_byte / math.log(2)
     )
+
+
+def test_of_a_long_text_rows_from_all_over_it_are_scored(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    heldout, training, vocabulary = shards
+    held = rows_of(heldout["en"], 16)
+    monkeypatch.setattr(heldout_module, "MOST_ROWS", 4)
+    cut: list[int] = []
+
+    def noted(shard: Shard, rows: Any, tokens: int) -> Any:
+        cut.extend(rows.tolist())
+        return cut_rows(shard, rows, tokens)
+
+    monkeypatch.setattr(heldout_module, "cut_rows", noted)
+    scores(shards, Unigram(training["en"], vocabulary), "en")
+    assert held > 8 and set(cut) == {0, held // 4, held // 2, 3 * held // 4}

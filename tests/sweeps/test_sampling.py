@@ -9,18 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweeps.languages import CC100_GIB, XLM_7
 from sweeps.sampling import (
     BLOCK,
     SystematicDraw,
+    TextSize,
     _count_residues_below,
     _floor_sum,
     epochs_per_language,
     language_distribution,
+    run_distribution,
     systematic_draw,
+    unimax_distribution,
 )
 
-XLM_7 = {"en": 300.8, "ru": 278.0, "de": 66.6, "fr": 56.8, "zh": 46.9, "ur": 5.7, "sw": 1.6}
-"""GiB of CC-100 (the paper's appendix)."""
+XLM_7_GIB = {language: CC100_GIB[language] for language in XLM_7}
 
 GOLDEN = {
     0.01: {"en": 0.1458, "fr": 0.1434, "de": 0.1436, "ru": 0.1457, "zh": 0.1431, "sw": 0.1383, "ur": 0.1401},
@@ -44,7 +47,7 @@ def draws(draw: st.DrawFn) -> tuple[dict[str, float], SystematicDraw]:
 
 @pytest.mark.parametrize("alpha", GOLDEN)
 def test_xlm_7_is_drawn_as_the_paper_says(alpha: float) -> None:
-    q = language_distribution(XLM_7, alpha)
+    q = language_distribution(XLM_7_GIB, alpha)
     assert {language: round(share, 4) for language, share in q.items()} == GOLDEN[alpha]
 
 
@@ -64,9 +67,11 @@ def test_the_unit_of_size_does_not_matter(sizes: dict[str, float], unit: float) 
 
 
 def test_alpha_zero_is_uniform_and_alpha_one_is_the_data() -> None:
-    assert language_distribution(XLM_7, 0.0) == pytest.approx(dict.fromkeys(XLM_7, 1 / 7))
-    total = sum(XLM_7.values())
-    assert language_distribution(XLM_7, 1.0) == pytest.approx({code: size / total for code, size in XLM_7.items()})
+    assert language_distribution(XLM_7_GIB, 0.0) == pytest.approx(dict.fromkeys(XLM_7_GIB, 1 / 7))
+    total = sum(XLM_7_GIB.values())
+    assert language_distribution(XLM_7_GIB, 1.0) == pytest.approx(
+        {code: size / total for code, size in XLM_7_GIB.items()}
+    )
 
 
 @pytest.mark.parametrize(("sizes", "alpha", "word"), [({}, 0.3, "at least one"), ({"en": 1}, -1, "at least 0")])
@@ -136,3 +141,43 @@ def test_residues_are_counted_as_by_hand(count: int, modulus: int, step: int, da
     start, limit = data.draw(st.integers(0, modulus - 1)), data.draw(st.integers(0, modulus))
     by_hand = sum((start + i * step) % modulus < limit for i in range(count))
     assert _count_residues_below(count, step, start, modulus, limit) == by_hand
+
+
+@pytest.mark.parametrize(("alpha", "ratio"), [(0.01, 1.1), (0.3, 11.1), (0.7, 272), (1.0, 3008)])
+def test_over_all_of_cc_100_the_largest_is_drawn_so_many_times_as_often_as_the_smallest(
+    alpha: float, ratio: float
+) -> None:
+    q = language_distribution(CC100_GIB, alpha)
+    assert len(q) == 100
+    assert round(max(q.values()) / min(q.values()), 1 if ratio < 100 else 0) == ratio
+
+
+@given(sizes_of_languages, st.floats(0.5, 20.0), st.floats(0.01, 0.99))
+def test_unimax_never_passes_its_cap_and_wastes_no_budget(sizes: dict[str, float], cap: float, used: float) -> None:
+    drawn = used * cap * sum(sizes.values())
+    q = unimax_distribution(sizes, drawn=drawn, max_epochs=cap)
+    assert list(q) == list(sizes)
+    assert math.isclose(sum(q.values()), 1.0, rel_tol=1e-9)
+    epochs = epochs_per_language(q, tokens_drawn=drawn, tokens_held=sizes)
+    assert all(value <= cap * (1 + 1e-9) for value in epochs.values())
+    free = [q[language] for language in q if epochs[language] < cap * (1 - 1e-6)]
+    assert all(share == pytest.approx(max(q.values()), rel=1e-6) for share in free), "who is not capped shares evenly"
+
+
+def test_unimax_gives_the_rest_of_a_small_language_to_the_larger_ones() -> None:
+    q = unimax_distribution({"en": 1000, "de": 1000, "sw": 10}, drawn=300, max_epochs=4)
+    assert q == pytest.approx({"en": 130 / 300, "de": 130 / 300, "sw": 40 / 300})
+
+
+def test_unimax_refuses_a_budget_that_its_caps_cannot_hold() -> None:
+    with pytest.raises(ValueError, match=r"10 epochs of all its text, more than max_epochs \(4\)"):
+        unimax_distribution({"en": 1000}, drawn=10_000, max_epochs=4)
+
+
+def test_a_run_draws_by_what_its_science_counts() -> None:
+    held = {"en": TextSize(900, 300, 60, 30), "sw": TextSize(100, 100, 40, 10)}
+    assert run_distribution({"alpha": 1.0}, held)["en"] == 0.9
+    assert run_distribution({"alpha": 1.0, "sampling": {"count": "tokens"}}, held)["en"] == 0.75
+    assert run_distribution({"alpha": 1.0, "sampling": {"count": "documents"}}, held)["en"] == 0.6
+    unimax = {"sampling": {"kind": "unimax", "max_epochs": 2.0}, "steps": 5, "batch_rows": 10}
+    assert run_distribution(unimax, held) == {"en": 0.6, "sw": 0.4}
