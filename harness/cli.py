@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from harness.arguments import positive
 from harness.arguments.bench import add_bench
 from harness.arguments.corpus import add_corpus
+from harness.arguments.tokenizer import add_tokenizer
 from sweeps.errors import BadInput
 
 OK, SOME_FAILED, BAD_INPUT = 0, 1, 2
@@ -81,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     verb("doctor", "doctor:doctor", "what this machine can do", json=True)
 
     add_corpus(verbs, common)
+    add_tokenizer(verbs, common)
 
     study(verb("plan", "studies:plan", "cells, parameters, tokens, FLOPs, state", json=True))
     submit = study(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from harness.batches.stream import BatchStream
+from harness.batches.masking import MaskSplit
+from harness.batches.stream import BatchStream, rows_of
 from harness.corpus.artefact import Corpus
-from harness.corpus.shards import Shard, Split, ensure_shard, open_shard
-from harness.corpus.tokenizer import Tokenizer, TokenizerSpec, ensure_tokenizer
+from harness.corpus.shards import Shard, Split, ensure_shards, open_shard
+from harness.corpus.tokenizer import Notice, Tokenizer, TokenizerSpec, ensure_tokenizer, tokenizer_key
 from harness.store import Store
 from sweeps.errors import BadInput
-from sweeps.sampling import language_distribution
+from sweeps.sampling import TextSize, run_distribution
 
 
 def corpus_of(store: Store, science: Mapping[str, Any]) -> Corpus:
@@ -36,24 +37,60 @@ def open_tokenizer(store: Store, science: Mapping[str, Any]) -> Tokenizer:
 def open_shards(store: Store, science: Mapping[str, Any], split: Split) -> dict[str, Shard]:
     """One split of every language of the run, written now if the store lacks it."""
     corpus, tokenizer = corpus_of(store, science), open_tokenizer(store, science)
-    return {
-        language: open_shard(ensure_shard(store, corpus, tokenizer, language), split)
-        for language in science["languages"]
-    }
+    folders = ensure_shards(store, corpus, tokenizer, science["languages"])
+    return {language: open_shard(folder, split) for language, folder in folders.items()}
+
+
+def prepare_shared(
+    store: Store,
+    sciences: Iterable[Mapping[str, Any]],
+    *,
+    workers: int,
+    show: Callable[[str, int, int], None],
+    notice: Notice | None = None,
+) -> None:
+    """Tokenizers and shards of many runs, each once, with `workers` processes.
+
+    `show` is told the phase (tokenizer, shards), how much of it is done and how much there is (tokenizers counted;
+    bytes of text encoded of one tokenizer's shards); what it raises ends the work, which a later call takes up.
+    """
+    wanted: dict[str, tuple[Corpus, TokenizerSpec, dict[str, None]]] = {}
+    for science in sciences:
+        corpus, spec = corpus_of(store, science), tokenizer_spec(science)
+        entry = wanted.setdefault(tokenizer_key(corpus.key, spec), (corpus, spec, {}))
+        entry[2].update(dict.fromkeys(science["languages"]))
+    for number, (corpus, spec, languages) in enumerate(wanted.values()):
+        show("tokenizer", number, len(wanted))
+        tokenizer = ensure_tokenizer(store, corpus, spec, notice)
+        ensure_shards(
+            store,
+            corpus,
+            tokenizer,
+            languages,
+            workers=workers,
+            progress=lambda done, total: show("shards", done, total),
+            notice=notice,
+        )
 
 
 def open_stream(store: Store, science: Mapping[str, Any]) -> BatchStream:
-    """The run's batches. The distribution counts bytes of training text."""
+    """The run's batches. The distribution counts bytes of training text, unless its science says otherwise."""
     shards = open_shards(store, science, "train")
-    sizes = {language: float(shard.text_bytes) for language, shard in shards.items()}
+    held = {
+        language: TextSize(shard.text_bytes, shard.text_tokens, shard.documents, rows_of(shard, science["row_tokens"]))
+        for language, shard in shards.items()
+    }
+    split = science.get("mask_split", {})
     try:
         return BatchStream(
             shards,
-            language_distribution(sizes, science["alpha"]),
+            run_distribution(science, held),
             seed=science["seed"],
             tokens_per_row=science["row_tokens"],
             mask_rate=science["mask_rate"],
             vocabulary=science["model"]["vocabulary"],
+            split=MaskSplit(**split),
+            word_starts=open_tokenizer(store, science).word_starts() if science.get("whole_word") else None,
         )
     except ValueError as error:
         raise BadInput(str(error)) from error

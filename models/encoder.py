@@ -1,6 +1,7 @@
 """The encoder, read top-down: embedding, block, encoder. No distributed code, no losses.
 
-Shape suffixes: B rows, T tokens, D width, H heads, C width of a head, F feed-forward width, V vocabulary.
+Shape suffixes: B rows, T tokens, Q tokens that look (T of them, or 1 where all see alike), D width, H heads, C width of
+a head, F feed-forward width, V vocabulary.
 
 `xlm-r` is RoBERTa to the letter (post-LayerNorm, learned positions offset by the padding id, GELU, biases), so its
 weights travel to and from transformers (`models.huggingface`). `modern` is pre-LayerNorm with rotary positions and
@@ -13,24 +14,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.sizes import PAD_ID, EncoderConfig, Kind
+from models.sizes import END_ID, PAD_ID, EncoderConfig, Kind
 
 LAYER_NORM_EPS = 1e-5
 INIT_STD = 0.02
 MODERN_TABLE_STD = 0.1
 
 
+def same_document(ids_BT: Tensor) -> Tensor:
+    """Which tokens may look at each other when attention stops at documents: (B, 1, T, T) bool, true where both stand
+    in the same one. </s> closes a document and belongs to it; masking never hides it, so corrupted rows say the same.
+    """
+    closes_BT = ids_BT.eq(END_ID).long()
+    document_BT = closes_BT.cumsum(1) - closes_BT
+    return (document_BT[:, :, None] == document_BT[:, None, :])[:, None]
+
+
 def _attention(
-    query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B11T: Tensor | None, rate: float
+    query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B1QT: Tensor | None, rate: float
 ) -> Tensor:
     """Scaled-dot-product attention, (B, H, T, C). On the CPU always in fp32: the backward of PyTorch's bf16 kernel
     there was measured at five times the time of the fp32 one, 35 % of a small model's step."""
     if query_BHTC.device.type == "cpu":
         with torch.autocast("cpu", enabled=False):
             return F.scaled_dot_product_attention(
-                query_BHTC.float(), key_BHTC.float(), value_BHTC.float(), attn_mask=mask_B11T, dropout_p=rate
+                query_BHTC.float(), key_BHTC.float(), value_BHTC.float(), attn_mask=mask_B1QT, dropout_p=rate
             )
-    return F.scaled_dot_product_attention(query_BHTC, key_BHTC, value_BHTC, attn_mask=mask_B11T, dropout_p=rate)
+    return F.scaled_dot_product_attention(query_BHTC, key_BHTC, value_BHTC, attn_mask=mask_B1QT, dropout_p=rate)
 
 
 class Embedding(nn.Module):
@@ -94,24 +104,24 @@ class Block(nn.Module):
         self.feedforward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
         self.dropout = nn.Dropout(config.dropout)
 
-    def attend(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B11T: Tensor | None) -> Tensor:
+    def attend(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
         rows, tokens, width = hidden_BTD.shape
         qkv_3BHTC = self.qkv(hidden_BTD).view(rows, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = qkv_3BHTC.unbind(0)
         if rotary is not None:
             query, key = rotary(query), rotary(key)
         rate = self.dropout_rate if self.training else 0.0
-        mixed_BHTC = _attention(query, key, value, mask_B11T, rate)
+        mixed_BHTC = _attention(query, key, value, mask_B1QT, rate)
         return self.out(mixed_BHTC.transpose(1, 2).reshape(rows, tokens, width))
 
     def feed(self, hidden_BTD: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(hidden_BTD)))
 
-    def forward(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B11T: Tensor | None) -> Tensor:
+    def forward(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
         if self.pre_norm:
-            hidden_BTD = hidden_BTD + self.dropout(self.attend(self.attention_norm(hidden_BTD), rotary, mask_B11T))
+            hidden_BTD = hidden_BTD + self.dropout(self.attend(self.attention_norm(hidden_BTD), rotary, mask_B1QT))
             return hidden_BTD + self.dropout(self.feed(self.feedforward_norm(hidden_BTD)))
-        hidden_BTD = self.attention_norm(hidden_BTD + self.dropout(self.attend(hidden_BTD, rotary, mask_B11T)))
+        hidden_BTD = self.attention_norm(hidden_BTD + self.dropout(self.attend(hidden_BTD, rotary, mask_B1QT)))
         return self.feedforward_norm(hidden_BTD + self.dropout(self.feed(hidden_BTD)))
 
 
@@ -135,10 +145,13 @@ class Encoder(nn.Module):
     def forward(self, ids_BT: Tensor, *, padded: bool = False) -> Tensor:
         if ids_BT.shape[1] > self.config.positions:
             raise ValueError(f"rows of {ids_BT.shape[1]} tokens, but the model has {self.config.positions} positions")
-        mask_B11T = ids_BT.ne(PAD_ID)[:, None, None, :] if padded else None
+        mask_B1QT = ids_BT.ne(PAD_ID)[:, None, None, :] if padded else None
+        if self.config.attention == "document":
+            # Padding stands behind the last </s>, so real tokens never see it, and each row of the mask sees something.
+            mask_B1QT = same_document(ids_BT)
         hidden_BTD = self.embedding(ids_BT)
         for block in self.blocks:
-            hidden_BTD = block(hidden_BTD, self.rotary, mask_B11T)
+            hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
         return self.final_norm(hidden_BTD)
 
 

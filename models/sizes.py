@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+Attention = Literal["row", "document"]
+"""What a token may look at: its whole row, or the document it stands in (rows hold several, each closed by </s>)."""
+
 Kind = Literal["xlm-r", "modern"]
 """`xlm-r`: post-LayerNorm, learned positions, biases (RoBERTa to the letter, paper section 4).
 `modern`: pre-LayerNorm, rotary positions, no biases in the body."""
 
-PAD_ID = 1
+PAD_ID, END_ID = 1, 2
 """XLM-R's id layout: <s> 0, <pad> 1, </s> 2, <unk> 3, pieces, <mask> last."""
 
 HEAD_WIDTHS = (64, 32, 16)
@@ -40,7 +43,11 @@ class EncoderConfig:
     """`modern` only: the slowest position wave is about 2 pi times this many tokens long. Short rows learn order sooner
     with a small one."""
 
+    attention: Attention = "row"
+
     def __post_init__(self) -> None:
+        if self.attention not in get_args(Attention):
+            raise ValueError(f"model attention {self.attention!r} is not one of {', '.join(get_args(Attention))}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"model kind {self.kind!r} is not one of {', '.join(get_args(Kind))}")
         for name in ("vocabulary", "width", "layers", "heads", "feedforward", "positions"):

@@ -167,6 +167,7 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
             dropout=block.dropout,
             # Learned positions know no rotary base: it must not change the id of a run it cannot change.
             rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
+            attention=recipe.attention,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
@@ -210,13 +211,14 @@ def _resolve(
             "character_coverage": tokenizer.character_coverage,
             "sample_bytes": tokenizer.sample_bytes,
         },
-        "model": asdict(encoder),
+        "model": _model_science(encoder),
         "row_tokens": recipe.row_tokens,
         "batch_rows": rows,
         "steps": recipe.budget.steps,
         "mask_rate": recipe.mask_rate,
         # A key younger than the first runs stands only where it says something, so that their ids stay.
         **({} if recipe.mask_split == MaskSplitBlock() else {"mask_split": recipe.mask_split.model_dump()}),
+        **({"whole_word": True} if recipe.whole_word else {}),
         "learning_rate": rate,
         "schedule": recipe.schedule.model_dump(),
         "optimizer": recipe.optimizer.model_dump(),
@@ -245,6 +247,14 @@ def _resolve(
         "seed": seed,
     }
     return Run(run_id(science, axes), science, axes)
+
+
+def _model_science(config: EncoderConfig) -> dict[str, Any]:
+    """The encoder's fields; one younger than the first runs stands only where it says something."""
+    fields = asdict(config)
+    if config.attention == EncoderConfig.attention:
+        del fields["attention"]
+    return fields
 
 
 def _sampling_science(block: SamplingBlock) -> dict[str, Any]:

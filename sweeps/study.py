@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.sizes import NAMED_SIZES, Kind
+from models.sizes import NAMED_SIZES, Attention, Kind
 from sweeps.errors import BadInput
 
 STUDIES = Path(__file__).parent / "studies"
@@ -111,7 +111,7 @@ class TokenizerBlock(Strict):
     alpha: Annotated[float, Field(ge=0.0, le=5.0)] = 0.3
     algorithm: Literal["unigram", "bpe"] = "unigram"
     byte_fallback: bool = True
-    character_coverage: Annotated[float, Field(ge=0.9, le=1.0)] = 0.9995
+    character_coverage: Annotated[float, Field(ge=0.98, le=1.0)] = 0.9995
     sample_bytes: Positive = 10_000_000
 
 
@@ -160,6 +160,10 @@ class RecipeBlock(Strict):
     row_tokens: Annotated[int, Field(ge=8)] = 512
     mask_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
     mask_split: MaskSplitBlock = MaskSplitBlock()
+    whole_word: bool = False
+    """Mask all pieces of a word together; the number of masks in a row stays the same."""
+    attention: Attention = "row"
+    """What a token may look at: its row, or its document (a row holds several where documents are short)."""
     learning_rate: Annotated[float, Field(gt=0)] | LearningRateRule
     """Peak rate: a number, or a rule across widths (an untuned rate at each width fakes the capacity axis)."""
     schedule: ScheduleBlock = ScheduleBlock()

@@ -70,7 +70,9 @@ against a plain loop of SentencePiece's encode over the same documents in memory
 
 
 def _add_tokenize(tokenize: argparse.ArgumentParser) -> None:
-    tokenize.add_argument("--corpus", metavar="NAME", default="demo", help="whose text (default: demo, made if need be)")
+    tokenize.add_argument(
+        "--corpus", metavar="NAME", default="demo", help="whose text (default: demo, made if need be)"
+    )
     tokenize.add_argument("--vocabulary", type=positive, default=8_000)
     tokenize.add_argument("--algorithm", choices=["unigram", "bpe"], default="unigram")
     tokenize.add_argument(

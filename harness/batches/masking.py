@@ -57,17 +57,44 @@ def masks_per_row(rate: float, tokens_per_row: int) -> int:
     return count
 
 
+_LOWER_BITS = np.uint64(0xFFFF_FFFF)
+
+
+def _first_of_word(ids_BT: npt.NDArray[np.int64], word_starts_V: npt.NDArray[np.bool_]) -> U64:
+    """Position of the first piece of each token's word, (B, T). A special token, and what follows it, begin one."""
+    special_BT = ids_BT < SPECIAL_IDS - 1
+    starts_BT = word_starts_V[ids_BT] | special_BT
+    starts_BT[:, 1:] |= special_BT[:, :-1]
+    starts_BT[:, 0] = True
+    first_BT = np.where(starts_BT, np.arange(ids_BT.shape[1]), 0)
+    return np.maximum.accumulate(first_BT, axis=1).astype(np.uint64)
+
+
 def mask_rows(
-    ids_BT: npt.NDArray[np.int64], keys_B: U64, *, count: int, vocabulary: int, split: MaskSplit = DEFAULT_SPLIT
+    ids_BT: npt.NDArray[np.int64],
+    keys_B: U64,
+    *,
+    count: int,
+    vocabulary: int,
+    split: MaskSplit = DEFAULT_SPLIT,
+    word_starts_V: npt.NDArray[np.bool_] | None = None,
 ) -> Masked:
     """Corrupt rows. `keys_B` names each row's generator; `vocabulary` counts table rows, <mask> is the last.
 
-    Positions are chosen by the `count` smallest of one hash per token; a second hash decides what is shown.
+    Positions are chosen by the `count` smallest of one hash per token; a second hash decides what is shown. With
+    `word_starts_V` (true for pieces that begin a word) the hash is the word's: words are chosen whole, in a random
+    order, and only the last is cut where the count is full. Text without spaces has no words: there a run of pieces
+    up to the next space counts as one.
     """
     rows, tokens = ids_BT.shape
     mask_id = vocabulary - 1
     positions_T = np.arange(tokens, dtype=np.uint64)
-    order_BT = stream(keys_B[:, None], positions_T[None, :])
+    if word_starts_V is None:
+        order_BT = stream(keys_B[:, None], positions_T[None, :])
+    else:
+        order_BT = stream(keys_B[:, None], _first_of_word(ids_BT, word_starts_V))
+        # All pieces of a word share the upper bits; the lower ones keep them in order.
+        order_BT = (order_BT & ~_LOWER_BITS) | positions_T[None, :]
     order_BT = np.where(ids_BT < SPECIAL_IDS - 1, np.uint64(2**64 - 1), order_BT)
     chosen_BK = np.sort(np.argpartition(order_BT, count - 1, axis=1)[:, :count], axis=1)
     index_N = (chosen_BK + np.arange(rows)[:, None] * tokens).reshape(-1).astype(np.int64)

@@ -73,6 +73,7 @@ class BatchStream:
         mask_rate: float,
         vocabulary: int,
         split: MaskSplit = DEFAULT_SPLIT,
+        word_starts: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.languages = tuple(q)
         self.rows = [rows_of(shards[language], tokens_per_row) for language in self.languages]
@@ -80,7 +81,7 @@ class BatchStream:
             if rows == 0:
                 raise ValueError(f"the training text of {language} does not fill one row of {tokens_per_row} tokens")
         self.seed, self.tokens_per_row, self.vocabulary = seed, tokens_per_row, vocabulary
-        self.q, self.split = dict(q), split
+        self.q, self.split, self._word_starts = dict(q), split, word_starts
         self.masks_per_row = masks_per_row(mask_rate, tokens_per_row)
         self.draw: SystematicDraw = systematic_draw(q, float(generator(seed, "language-offset").random()))
         # A plain view of the map: indexing np.memmap itself costs ten times as much.
@@ -159,7 +160,14 @@ class BatchStream:
         keys_B = stream(
             stream(self._mask_keys[samples.language], samples.epoch.astype(np.uint64)), samples.row.astype(np.uint64)
         )
-        return mask_rows(ids_BT, keys_B, count=self.masks_per_row, vocabulary=self.vocabulary, split=self.split)
+        return mask_rows(
+            ids_BT,
+            keys_B,
+            count=self.masks_per_row,
+            vocabulary=self.vocabulary,
+            split=self.split,
+            word_starts_V=self._word_starts,
+        )
 
     def expected_epochs(self, stop: int) -> dict[str, float]:
         """How often samples [0, stop) should pass each language's text by the distribution alone."""

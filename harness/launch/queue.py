@@ -32,6 +32,10 @@ POLL_SECONDS = 0.5
 _RECORDED_PACKAGES = ("babelscale", "torch", "deepspeed", "sentencepiece", "submitit", "numpy")
 
 
+class _AskedToStop(Exception):
+    """Leaves the preparation, which the next queue takes up where it stopped."""
+
+
 @dataclass(frozen=True)
 class Active:
     run: str
@@ -122,25 +126,25 @@ class Queue:
 
     def prepare(self) -> None:
         """Tokenizers and shards of all runs, once each, so that no two runs wait for each other."""
-        from harness.corpus.shards import ensure_shard, shard_key
-        from harness.prepare import corpus_of, open_tokenizer
+        from harness.prepare import prepare_shared
 
-        pending: dict[str, tuple[dict[str, Any], str]] = {}
-        for run in self.todo:
-            if observe(self.store, run, self.study["evaluate"]).state == "done":
-                continue
-            science = read_json(self.store.run(run) / "run.json")["science"]
-            self.say("tokenizer")
-            tokenizer = open_tokenizer(self.store, science)
-            for language in science["languages"]:
-                key = shard_key(tokenizer.key, language)
-                if not (self.store.shards / key).exists():
-                    pending[key] = (science, language)
-        for number, (science, language) in enumerate(pending.values()):
-            self.say("shards", done=number, of=len(pending))
+        left = [run for run in self.todo if observe(self.store, run, self.study["evaluate"]).state != "done"]
+        sciences = [read_json(self.store.run(run) / "run.json")["science"] for run in left]
+        told = ("", 0.0)
+
+        def show(phase: str, done: int, total: int) -> None:
+            nonlocal told
             if self.stopping:
-                return
-            ensure_shard(self.store, corpus_of(self.store, science), open_tokenizer(self.store, science), language)
+                raise _AskedToStop
+            if phase != told[0] or time.monotonic() - told[1] >= POLL_SECONDS:
+                told = (phase, time.monotonic())
+                self.say(phase, done=done, of=total)
+
+        workers = min(self.slots * int(self.execution["threads"]), os.cpu_count() or 1)
+        with contextlib.suppress(_AskedToStop):
+            prepare_shared(
+                self.store, sciences, workers=workers, show=show, notice=lambda text: print(text, flush=True)
+            )
 
     def step(self) -> bool:
         """Take what has ended, start what there is room for; False when nothing is left to do."""

@@ -223,3 +223,17 @@ def test_a_batch_that_does_not_split_fails_once_with_the_numbers(tiny_store: Cal
     seen = observe(store, run.id, ["heldout"])
     assert (seen.state, seen.attempts) == ("failed", 1)
     assert "a global batch of 8 rows does not split over 1 devices in micro-batches of 3 rows" in seen.error
+
+
+def test_a_run_takes_unimax_whole_words_and_attention_within_documents(tiny_store: Callable[[str], Store]) -> None:
+    store = tiny_store("options")
+    options = "mask_rate: 0.2\n  whole_word: true\n  attention: document\n  sampling: {kind: unimax, max_epochs: 0.4}"
+    text = study_text("options", steps=40).replace("mask_rate: 0.2", options)
+    _, (run,) = submit_here(store, text)
+    finish(store, "options")
+    seen = ended(store, run.id)
+    assert seen.losses[40] < seen.losses[1]
+    told = {(row["metric"], row["language"]): row["value"] for row in seen.records if row["task"] == "training"}
+    for language in ("en", "de", "ru"):
+        assert told["epochs", language] == pytest.approx(told["expected_epochs", language], abs=0.05)
+        assert told["expected_epochs", language] <= 0.4 + 1e-9

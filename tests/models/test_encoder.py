@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 
 from models.encoder import Encoder
 from models.heads import SequenceClassifier, build_masked_lm
-from models.sizes import PAD_ID, EncoderConfig, Kind
+from models.sizes import END_ID, PAD_ID, EncoderConfig, Kind
 
 KINDS = pytest.mark.parametrize("kind", ["xlm-r", "modern"])
 
@@ -127,3 +128,35 @@ def test_dropout_acts_in_training_and_not_in_evaluation(kind: Kind) -> None:
 def test_rows_longer_than_the_positions_are_refused(kind: Kind) -> None:
     with pytest.raises(ValueError, match="rows of 25 tokens, but the model has 24 positions"):
         Encoder(config(kind))(some_ids(1, 25))
+
+
+@KINDS
+def test_attention_within_documents_never_looks_across(kind: Kind) -> None:
+    blocked = replace(config(kind), attention="document")
+    encoder = build_masked_lm(blocked, 0).eval().encoder
+    ids = some_ids(2, 20)
+    ids[:, 7] = ids[:, 15] = END_ID
+    before = encoder(ids)
+    ids[:, 9] = 5  # inside the second document
+    after = encoder(ids)
+    torch.testing.assert_close(after[:, :8], before[:, :8], atol=0, rtol=0)
+    torch.testing.assert_close(after[:, 16:], before[:, 16:], atol=0, rtol=0)
+    assert (after[:, 8:16] - before[:, 8:16]).abs().amax((0, 2)).min() > 1e-4, "all of its own document sees it"
+
+
+def test_a_document_has_the_states_it_has_alone() -> None:
+    """Rotary positions are relative, so a document further along a row is the same document."""
+    encoder = build_masked_lm(replace(config("modern"), attention="document"), 0).eval().encoder
+    ids = some_ids(1, 20)
+    ids[:, 7] = END_ID
+    together = encoder(ids)
+    torch.testing.assert_close(together[:, :8], encoder(ids[:, :8]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together[:, 8:], encoder(ids[:, 8:]), atol=1e-5, rtol=1e-5)
+
+
+def test_padding_does_not_change_a_document_either() -> None:
+    encoder = build_masked_lm(replace(config("xlm-r"), attention="document"), 0).eval().encoder
+    ids = some_ids(2, 10)
+    ids[:, 9] = END_ID
+    padded = torch.cat([ids, torch.full((2, 5), PAD_ID)], dim=1)
+    torch.testing.assert_close(encoder(padded, padded=True)[:, :10], encoder(ids), atol=1e-5, rtol=1e-5)

@@ -67,3 +67,9 @@ def test_a_key_that_means_nothing_is_refused_in_one_sentence(recipe: str, axes: 
     with pytest.raises(BadInput) as caught:
         run(recipe, axes)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_whole_words_and_document_attention_are_in_the_id_only_where_they_are_asked_for() -> None:
+    assert run("whole_word: false").id == run("attention: row").id == run("").id
+    assert len({run("").id, run("whole_word: true").id, run("attention: document").id}) == 3
+    assert run("attention: document").science["model"]["attention"] == "document"
