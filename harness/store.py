@@ -119,8 +119,10 @@ def explain(error: OSError, path: Path) -> BadInput | OSError:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A new folder to fill; it takes the name `path` when the block ends, and vanishes if the block fails.
+
+    `durable` waits for the disk; what is soon put together elsewhere, and looked at again before that, does without.
 
     The caller holds the lease of `path`, so leftovers of earlier builds (killed ones) are its to sweep.
     """
@@ -131,12 +133,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         beside.mkdir()
         yield beside
-        for file in beside.rglob("*"):
+        for file in beside.rglob("*") if durable else ():
             if file.is_file():
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
         beside.rename(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise explain(error, path) from error
     finally:

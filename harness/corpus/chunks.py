@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from harness.corpus.documents import Documents
 from harness.corpus.streams import Tick
 from harness.corpus.tokenizer import Tokenizer
-from harness.store import whole_folder, write_json
+from harness.store import read_json, whole_folder, write_json
 
 CHUNK_BYTES = 32 << 20
 """Of text in a chunk, some ten seconds of work at most; a longer document is a chunk of its own."""
@@ -41,6 +42,18 @@ class Chunk:
     def ids(self) -> Path:
         return self.folder / "ids"
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is there with all its bytes: chunks are not flushed to the disk one by one, so a machine that lost
+        its power may keep a name without the content."""
+        try:
+            piece = read_json(self.folder / "piece.json")
+            width = self.ids.stat().st_size / max(1, piece["tokens"])
+            counted = (self.folder / "counts").stat().st_size == piece["documents"] * COUNTS_TYPE.itemsize
+            return bool(counted and width == piece["bytes_per_token"])
+        except (OSError, ValueError, KeyError):
+            return False
+
     def counts(self) -> npt.NDArray[np.uint64]:
         """Tokens of each document, </s> included."""
         return np.fromfile(self.folder / "counts", dtype=COUNTS_TYPE)
@@ -57,11 +70,13 @@ def chunks_of(documents: Documents, tokenizer: Tokenizer, folder: Path) -> list[
 def write_chunk(chunk: Chunk, tick: Tick) -> None:
     """Write a chunk, whole or not at all; at once where it is there. `tick` is told the bytes of text as they go."""
     documents = Documents(chunk.text)
-    if chunk.folder.is_dir():
+    if chunk.whole:
         tick(documents.bytes_of(chunk.start, chunk.stop))
         return
+    shutil.rmtree(chunk.folder, ignore_errors=True)
     tokenizer, sha256, tokens = _open(chunk.tokenizer), hashlib.sha256(), 0
-    with whole_folder(chunk.folder) as beside:
+    width = tokenizer.id_type.itemsize
+    with whole_folder(chunk.folder, durable=False) as beside:
         with (beside / "ids").open("wb") as ids_file, (beside / "counts").open("wb") as counts_file:
             for start, stop in _cut(documents, chunk.start, chunk.stop, _ENCODE_BYTES):
                 ids, counts = tokenizer.encode_closed(documents.read(start, stop))
@@ -71,7 +86,8 @@ def write_chunk(chunk: Chunk, tick: Tick) -> None:
                 counts_file.write(counts.astype(COUNTS_TYPE, copy=False).data)
                 tokens += len(ids)
                 tick(documents.bytes_of(start, stop))
-        piece = {"documents": chunk.stop - chunk.start, "tokens": tokens, "sha256": sha256.hexdigest()}
+        counted = {"documents": chunk.stop - chunk.start, "tokens": tokens, "bytes_per_token": width}
+        piece = counted | {"sha256": sha256.hexdigest()}
         write_json(beside / "piece.json", piece, durable=False)
 
 

@@ -34,7 +34,7 @@ def merge(
 ) -> None:
     """Put the shard of one language together in `folder`, from chunks that are all there."""
     splits = {side: _merge_side(side, chunks[side], documents[side], folder) for side in SIDES}
-    dtype = np.min_scalar_type(tokenizer.table_rows - 1)
+    dtype = tokenizer.id_type
     for split in splits.values():
         split["files"]["ids"] = sum(piece["tokens"] for piece in split["pieces"]) * dtype.itemsize
     write_json(folder / "manifest.json", head | {"dtype": dtype.newbyteorder("<").str, "splits": splits})

@@ -178,7 +178,7 @@ def _write(
         for side in SIDES
         for chunk in sides[side]
     }
-    missing = [chunk for chunk in chunks if not chunk.folder.is_dir()]
+    missing = [chunk for chunk in chunks if not chunk.whole]
     total = sum(weights.values())
     done = total - sum(weights[chunk] for chunk in missing)
 

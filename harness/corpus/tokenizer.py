@@ -92,9 +92,14 @@ class Tokenizer:
     @cached_property
     def _ids(self) -> npt.NDArray[np.unsignedinteger[Any]]:
         """From SentencePiece's ids (<unk> 0, <s> 1, </s> 2) to ours, in the smallest type that holds the table."""
-        ours = np.arange(1, self.vocabulary + 1, dtype=np.min_scalar_type(self.table_rows - 1))
+        ours = np.arange(1, self.vocabulary + 1, dtype=self.id_type)
         ours[:3] = UNKNOWN_ID, 0, END_ID
         return ours
+
+    @property
+    def id_type(self) -> np.dtype[Any]:
+        """The smallest unsigned type that holds the table."""
+        return np.min_scalar_type(self.table_rows - 1)
 
     @property
     def table_rows(self) -> int:

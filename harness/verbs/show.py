@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -85,14 +87,19 @@ def _seconds_left(rows: list[Observed], share_at_start: float, elapsed: float) -
     return (1 - _share(rows)) * elapsed / gained if gained > 0.02 else None
 
 
-def _line(name: str, rows: list[Observed], state: dict[str, object], left: float | None) -> str:
+def phase_of(state: Mapping[str, Any]) -> str:
+    """What the queue does, with the share of it where it says one: `shards 40%`."""
+    return f"{state['phase']} {state['done'] / state['of']:.0%}" if state.get("of") else str(state["phase"])
+
+
+def _line(name: str, rows: list[Observed], state: Mapping[str, Any], left: float | None) -> str:
     counts = Counter(row.state for row in rows)
     parts = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     until = f", about {clock(left)} left" if left is not None else ""
-    return f"{name}: {_share(rows):.0%} of the training, {parts}, queue {state['phase']}{until}"
+    return f"{name}: {_share(rows):.0%} of the training, {parts}, queue {phase_of(state)}{until}"
 
 
-def _picture(name: str, rows: list[Observed], state: dict[str, object], left: float | None) -> Group:
+def _picture(name: str, rows: list[Observed], state: Mapping[str, Any], left: float | None) -> Group:
     table = Table(box=None, pad_edge=False)
     for column in ("run", "phase", "", "loss", "tokens/s", "left"):
         table.add_column(column)

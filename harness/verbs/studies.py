@@ -20,7 +20,7 @@ from harness.launch import queue
 from harness.launch.freeze import freeze, frozen_study
 from harness.launch.observe import Observed, attempt_folders, observe
 from harness.store import Store, digest
-from harness.verbs.show import console, human, stderr, watch_study
+from harness.verbs.show import console, human, phase_of, stderr, watch_study
 from sweeps.errors import BadInput
 from sweeps.grid import Run, expand
 from sweeps.study import Study, load_study
@@ -145,7 +145,7 @@ def status(options: Namespace) -> int:
         )
     console.print(table)
     counts = Counter(row.state for row in rows)
-    console.print(", ".join(f"{count} {what}" for what, count in counts.items()) + f"; queue: {state['phase']}")
+    console.print(", ".join(f"{count} {what}" for what, count in counts.items()) + f"; queue: {phase_of(state)}")
     return int(failed > 0)
 
 
