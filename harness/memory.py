@@ -1,4 +1,4 @@
-"""Keep freed memory for the next step instead of giving it back to the system."""
+"""What becomes of memory that was freed: kept for the next step, or given back to the system."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES))
+
+
+def release_freed_memory() -> None:
+    """Give freed memory back to the system, where the C library can."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return

@@ -9,15 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.cross_entropy import mean_cross_entropy
 from models.encoder import LAYER_NORM_EPS, Encoder, init_weights
 from models.sizes import EncoderConfig
+
+
+class Decoder(nn.Linear):
+    """States (N, D) to logits (N, V), or, given the true ids (N,) int64, to their mean loss in nats.
+
+    The loss is made in here because ZeRO stage 3 shows a module its weight only while it runs.
+    """
+
+    def forward(self, hidden_ND: Tensor, labels_N: Tensor | None = None) -> Tensor:
+        if labels_N is None:
+            return super().forward(hidden_ND)
+        return mean_cross_entropy(hidden_ND, self.weight, self.bias, labels_N)
 
 
 class MaskedLM(nn.Module):
     """Encoder with XLM-R's masked-LM head: dense, GELU, LayerNorm, then the tied token table and a bias.
 
-    `forward` returns the loss at each masked position, (N,) fp32 in nats. Only these positions see the head: at 15 %
-    masks and a 250,000-piece vocabulary that is most of a step's work saved (equal values, a test compares).
+    Only masked positions see the head: at 15 % masks and a 250,000-piece vocabulary that is most of a step's work saved
+    (equal values, a test compares). `forward` returns the loss at each of them, for scores; `mean_loss` their mean, for
+    training, in less memory.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -27,18 +41,35 @@ class MaskedLM(nn.Module):
         self.dense = nn.Linear(config.width, config.width, bias=bias)
         self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS, bias=bias)
         # Tied as a module, not only as a tensor: ZeRO stage 3 then gathers the weight for both uses.
-        self.decoder = nn.Linear(config.width, config.vocabulary, bias=True)
+        self.decoder = Decoder(config.width, config.vocabulary, bias=True)
         self.decoder.weight = self.encoder.embedding.tokens.weight
+        self.encoder.embedding.tokens.tied = True
+
+    def transform(self, hidden_ND: Tensor) -> Tensor:
+        """The head before its table: dense, GELU, LayerNorm, (N, D) to (N, D)."""
+        transformed_ND: Tensor = self.norm(F.gelu(self.dense(hidden_ND)))
+        return transformed_ND
 
     def logits(self, hidden_ND: Tensor) -> Tensor:
         """Hidden states (N, D) to logits (N, V)."""
-        return self.decoder(self.norm(F.gelu(self.dense(hidden_ND))))
+        logits_NV: Tensor = self.decoder(self.transform(hidden_ND))
+        return logits_NV
+
+    def masked_states(self, ids_BT: Tensor, index_N: Tensor) -> Tensor:
+        """States (N, D) at the positions `index_N` of the flattened (B*T) ones."""
+        hidden_BTD: Tensor = self.encoder(ids_BT)
+        return hidden_BTD.flatten(0, 1).index_select(0, index_N)
 
     def forward(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
-        """`index_N` points into the flattened (B*T) positions; `labels_N` holds the true ids there. Both int64."""
-        hidden_BTD = self.encoder(ids_BT)
-        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, index_N)
-        return F.cross_entropy(self.logits(hidden_ND).float(), labels_N, reduction="none")
+        """The loss at each masked position, (N,) fp32 in nats. `index_N` points into the flattened (B*T) positions;
+        `labels_N` holds the true ids there. Both int64."""
+        logits_NV = self.logits(self.masked_states(ids_BT, index_N))
+        return F.cross_entropy(logits_NV.float(), labels_N, reduction="none")
+
+    def mean_loss(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
+        """The mean of what `forward` returns, a scalar, fp32 in nats, in less time and memory."""
+        loss: Tensor = self.decoder(self.transform(self.masked_states(ids_BT, index_N)), labels_N)
+        return loss
 
 
 def build_masked_lm(config: EncoderConfig, seed: int) -> MaskedLM:
@@ -55,6 +86,7 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         width = encoder.config.width
         self.encoder = encoder
+        self.encoder.embedding.tokens.tied = False
         self.dense = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(width, classes)

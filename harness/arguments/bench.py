@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from harness.arguments import positive
+from models.sizes import NAMED_SIZES
 
 
 def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
         description="Speed as a ratio against a named baseline, measured in the same process.",
     )
     whats = bench.add_subparsers(dest="what", metavar="WHAT", required=True)
-    _add_train(_what(whats, common, "train", "bench:bench", "one training step against transformers'", _TRAIN))
+    _add_train(_what(whats, common, "train", "bench_train:bench", "one training step against transformers'", _TRAIN))
     _add_tokenize(
         _what(whats, common, "tokenize", "bench_tokenize:bench", "text into shards against SentencePiece", _TOKENIZE)
     )
@@ -26,8 +27,9 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 _TRAIN = """\
-Tokens per second of one training step against transformers' XLMRobertaForMaskedLM (all positions),
-same sizes, batch, masks, optimizer and precision, in the same process."""
+Tokens per second of one training step of the engine that runs train with, against a plain loop around
+transformers' XLMRobertaForMaskedLM: same weights, batch, masks, optimizer, clipping and precision. The two
+take their steps in turn, in processes of their own; the first losses must agree, or there is no result."""
 _LOADER = """\
 Tokens per second of ready masked batches, and their share of one training step of the demo's recipe, medians,
 in the same process."""
@@ -49,13 +51,18 @@ def _what(
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
-    train.add_argument("--vocabulary", type=positive, default=32_000)
-    train.add_argument("--width", type=positive, default=256)
-    train.add_argument("--layers", type=positive, default=4)
+    train.add_argument("--against", choices=["transformers"], default="transformers", help="the baseline")
+    train.add_argument("--vocabulary", type=positive, default=32_000, help="rows of the token table")
+    train.add_argument("--size", choices=list(NAMED_SIZES), help="a named size; --width and --layers go before it")
+    train.add_argument("--width", type=positive, help="default: 256")
+    train.add_argument("--layers", type=positive, help="default: 4")
     train.add_argument("--rows", type=positive, default=16)
     train.add_argument("--tokens", type=positive, default=128, help="tokens per row")
     train.add_argument("--steps", type=positive, default=8, help="timed steps of each side")
     train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    train.add_argument(
+        "--same-allocator", action="store_true", help="the baseline too keeps freed memory, as our trainer does (glibc)"
+    )
 
 
 def _add_loader(loader: argparse.ArgumentParser) -> None:
