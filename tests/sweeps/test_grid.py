@@ -188,6 +188,22 @@ def test_everything_that_can_change_the_numbers_is_in_the_id(old: str, new: str)
     assert one(changed(old, new)).id != one().id
 
 
+@pytest.mark.parametrize("size", ["size: small", "dial: 6", "size: small, heads: 6, feedforward: 1536"])
+def test_a_size_is_its_width_and_layers_however_it_is_said(size: str) -> None:
+    said, meant = (one(changed("layers: 3, width: 32", text)) for text in (size, "layers: 6, width: 384"))
+    assert said.id == meant.id and said.science == meant.science
+
+
+def test_the_dial_is_an_axis() -> None:
+    grid = runs(changed("layers: 3, width: 32", "dial: 1").replace("seed: [0]", "dial: [1, 2, 12]"))
+    assert [(run.axes["layers"], run.axes["width"]) for run in grid] == [(1, 64), (2, 128), (12, 768)]
+
+
+def test_a_named_size_brings_its_heads_and_a_study_may_name_others() -> None:
+    assert one(changed("layers: 3, width: 32", "size: xl")).science["model"]["heads"] == 32
+    assert one(changed("layers: 3, width: 32", "size: xl, heads: 40")).science["model"]["heads"] == 40
+
+
 def test_the_corpus_is_in_the_id_by_its_key() -> None:
     assert one(key="other").id != one().id
 
