@@ -25,13 +25,18 @@ class Parameters:
         return self.body + self.embedding
 
 
+def _feedforward_weights(config: EncoderConfig) -> int:
+    """Weights of one block's feed-forward matrices: up (twice where it is gated) and down."""
+    return (3 if config.gated else 2) * config.width * config.feedforward
+
+
 def parameters(config: EncoderConfig) -> Parameters:
     """Trained numbers of the encoder with its masked-LM head."""
     w, f = config.width, config.feedforward
     bias = config.kind == "xlm-r"
     norm = 2 * w if bias else w
     attention = 4 * w * w + (4 * w if bias else 0)
-    feedforward = 2 * w * f + (f + w if bias else 0)
+    feedforward = _feedforward_weights(config) + (f + w if bias else 0)
     block = attention + feedforward + 2 * norm
     head = w * w + (w if bias else 0) + norm
     body = config.layers * block + norm + head
@@ -58,8 +63,8 @@ def training_flops_per_token(config: EncoderConfig, *, tokens_per_row: int, mask
 
     `masked_share` is the fraction of positions whose logits are computed (mask rate), in [0, 1].
     """
-    w, f = config.width, config.feedforward
-    weights = config.layers * (4 * w * w + 2 * w * f)
+    w = config.width
+    weights = config.layers * (4 * w * w + _feedforward_weights(config))
     attention = config.layers * 2 * tokens_per_row * w
     head = masked_share * (w * w + w * config.vocabulary)
     return Flops(body=6.0 * (weights + attention), head=6.0 * head)

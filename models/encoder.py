@@ -5,7 +5,7 @@ a head, F feed-forward width, V vocabulary.
 
 `xlm-r` is RoBERTa to the letter (post-LayerNorm, learned positions offset by the padding id, GELU, biases), so its
 weights travel to and from transformers (`models.huggingface`). `modern` is pre-LayerNorm with rotary positions and
-no biases. Both share every line that they can.
+no biases, its feed-forward gated where the configuration says so. Both share every line that they can.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ class Block(nn.Module):
         super().__init__()
         width, bias = config.width, config.kind == "xlm-r"
         self.pre_norm = config.kind == "modern"
-        self.heads, self.dropout_rate = config.heads, config.dropout
+        self.heads, self.dropout_rate, self.gated = config.heads, config.dropout, config.gated
         # One matrix for query, key and value: fewer parameters are fewer DeepSpeed hooks, and one larger product.
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width, bias=bias)
-        self.up = nn.Linear(width, config.feedforward, bias=bias)
+        self.up = nn.Linear(width, (2 if config.gated else 1) * config.feedforward, bias=bias)
         self.down = nn.Linear(config.feedforward, width, bias=bias)
         self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
         self.feedforward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
@@ -115,7 +115,11 @@ class Block(nn.Module):
         return self.out(mixed_BHTC.transpose(1, 2).reshape(rows, tokens, width))
 
     def feed(self, hidden_BTD: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(hidden_BTD)))
+        up_BTF = self.up(hidden_BTD)
+        if self.gated:
+            open_BTF, value_BTF = up_BTF.chunk(2, dim=-1)
+            return self.down(F.gelu(open_BTF) * value_BTF)
+        return self.down(F.gelu(up_BTF))
 
     def forward(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
         if self.pre_norm:

@@ -45,6 +45,9 @@ class EncoderConfig:
     with a small one."""
 
     attention: Attention = "row"
+    gated: bool = False
+    """`modern` only: GeGLU (Shazeer 2020), down(gelu(a) * b) with a and b of the feed-forward width each. At the same
+    width that is half as many weights again; a feed-forward of 8/3 the model's width instead of 4 keeps them equal."""
 
     def __post_init__(self) -> None:
         if self.attention not in get_args(Attention):
@@ -63,6 +66,8 @@ class EncoderConfig:
             raise ValueError(
                 f"rotary positions need an even width per head, got {self.width} / {self.heads} = {self.head_width}"
             )
+        if self.gated and self.kind != "modern":
+            raise ValueError(f"model kind {self.kind} has no gated feed-forward; remove gated, or set kind to modern")
         if self.rotary_base <= 1.0:
             raise ValueError(f"model rotary_base is {self.rotary_base}; it must be above 1")
         if not 0.0 <= self.dropout < 1.0:

@@ -169,6 +169,7 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
             # Learned positions know no rotary base: it must not change the id of a run it cannot change.
             rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
             attention=recipe.attention,
+            gated=block.gated,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
@@ -263,8 +264,9 @@ def _resolve(
 def _model_science(config: EncoderConfig) -> dict[str, Any]:
     """The encoder's fields; one younger than the first runs stands only where it says something."""
     fields = asdict(config)
-    if config.attention == EncoderConfig.attention:
-        del fields["attention"]
+    for young in ("attention", "gated"):
+        if fields[young] == getattr(EncoderConfig, young):
+            del fields[young]
     return fields
 
 

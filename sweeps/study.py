@@ -47,6 +47,8 @@ class ModelBlock(Strict):
     dropout: Share = 0.0
     rotary_base: Annotated[float, Field(gt=1.0)] = 10_000.0
     """Kind `modern` only; a small one suits short rows."""
+    gated: bool = False
+    """Kind `modern` only: GeGLU in place of GELU."""
 
     @model_validator(mode="after")
     def _one_way_to_say_how_large(self) -> ModelBlock:

@@ -127,6 +127,7 @@ def test_execution_is_not_in_the_id(execution: str) -> None:
         ("{alpha: 0.3}\n", "{}  # the default\n"),
         ("beta2: 0.95", "beta2: 0.95, beta1: 0.9"),
         ("width: 32,", "width: 32, heads: 2, feedforward: 128,"),
+        ("width: 32,", "width: 32, gated: false,"),
         ("[[en, lb, da]]", "[demo-3]"),
         ("precision: bf16", "# bf16 is the default"),
         ("seed: [0]", "seed: [0], alpha: [0.3], width: [32], mask_rate: [0.3]"),
@@ -162,6 +163,7 @@ def test_a_profile_that_changes_execution_only_keeps_the_id() -> None:
         ("width: 32", "width: 32, feedforward: 64"),
         ("width: 32", "width: 32, dropout: 0.1"),
         ("width: 32", "width: 32, rotary_base: 100"),
+        ("width: 32", "width: 32, gated: true"),
         ("vocabulary: 4000", "vocabulary: 4001"),
         ("policy: frozen-superset, alpha: 0.3", "policy: frozen-superset, alpha: 0.5"),
         ("byte_fallback: true", "byte_fallback: false"),
@@ -236,6 +238,11 @@ def test_an_id_can_be_read_and_is_a_folder_name() -> None:
         ("mask_rate: 0.3", "mask_rate: 0.499", "masks more than half of a row"),
         ("width: 32", "width: 32, heads: 3", "model width 32 is not divisible by 3 heads"),
         ("width: 32", "width: 33", "rotary positions need an even width per head"),
+        (
+            "modern, layers: 3",
+            "xlm-r, gated: true, layers: 3",
+            "recipe.model: model kind xlm-r has no gated feed-forward",
+        ),
         ("width: 32", "width: 32, dropout: 1", "dropout"),
     ],
 )
