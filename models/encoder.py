@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.sizes import END_ID, PAD_ID, EncoderConfig, Kind
 
@@ -136,6 +137,11 @@ class Encoder(nn.Module):
     Raises ValueError for rows longer than the configuration's positions.
     """
 
+    checkpoint_blocks: bool = False
+    """Keep only each block's input for the backward pass and compute the block again there: about a third more work for
+    a fraction of the memory (`models.cost.activation_bytes_per_row`). How a run is executed, never part of its science:
+    loss and gradients stay the same."""
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -155,7 +161,17 @@ class Encoder(nn.Module):
             mask_B1QT = same_document(ids_BT)
         hidden_BTD = self.embedding(ids_BT)
         for block in self.blocks:
-            hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
+            if self.checkpoint_blocks and self.training:
+                hidden_BTD = checkpoint(
+                    block,
+                    hidden_BTD,
+                    self.rotary,
+                    mask_B1QT,
+                    use_reentrant=False,
+                    preserve_rng_state=self.config.dropout > 0.0,  # nothing else in a block is random
+                )
+            else:
+                hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
         return self.final_norm(hidden_BTD)
 
 

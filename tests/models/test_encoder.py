@@ -190,3 +190,32 @@ def test_a_model_that_is_not_gated_has_the_weights_it_always_had() -> None:
     """Finished runs are continued and scored by these names and shapes."""
     names = {name: tuple(value.shape) for name, value in build_masked_lm(config("modern"), 0).state_dict().items()}
     assert names["encoder.blocks.0.up.weight"] == (64, 32) and names["encoder.blocks.0.down.weight"] == (32, 64)
+
+
+@FORMS
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_checkpointed_blocks_change_neither_loss_nor_gradients(form: str, dropout: float) -> None:
+    """To the bit: each block is computed again from the same input, with the same dropout."""
+    ids, index, labels = some_ids(3, 20), torch.tensor([3, 19, 21, 42, 58]), torch.tensor([7, 9, 11, 13, 15])
+    results = []
+    for checkpointed in (False, True):
+        model = build_masked_lm(config(form, dropout), 0).train()
+        model.encoder.checkpoint_blocks = checkpointed
+        calls: list[int] = []
+        model.encoder.blocks[0].register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
+        torch.manual_seed(4)
+        loss = model(ids, index, labels).mean()
+        loss.backward()
+        assert len(calls) == (2 if checkpointed else 1)
+        results.append((loss.detach(), {name: value.grad for name, value in model.named_parameters()}))
+    (loss, gradients), (again, same) = results
+    assert torch.equal(loss, again)
+    for name, gradient in gradients.items():
+        assert gradient is not None and torch.equal(gradient, same[name]), name
+
+
+def test_checkpointing_leaves_evaluation_alone() -> None:
+    encoder = build_masked_lm(config("modern"), 0).eval().encoder
+    expected = encoder(some_ids(2, 10))
+    encoder.checkpoint_blocks = True
+    assert torch.equal(encoder(some_ids(2, 10)), expected)
