@@ -32,7 +32,8 @@ def bench(options: Namespace) -> int:
     from harness.batches.masking import mask_rows, masks_per_row
     from harness.train.engine import MaskedLMStep
     from models.heads import build_masked_lm
-    from models.huggingface import transformers_config, transformers_weights
+    from models.huggingface import transformers_config
+    from models.huggingface_weights import transformers_weights
     from models.sizes import EncoderConfig, default_feedforward, default_heads
 
     transformers.logging.set_verbosity_error()
