@@ -113,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
         ("report", "figures, verdicts and tables as one HTML page"),
     ):
         study(verb(name, f"results:{name}", help, json=True), where=False)
-    export = verb("export", "results:export", "a model folder that transformers loads (kind xlm-r)")
+    export = verb("export", "results:export", "a model folder that transformers loads (gated models excepted)")
     export.add_argument("run", metavar="RUN", help="id of a finished run")
     export.add_argument("folder", metavar="DIR", help="a folder that does not exist yet")
 

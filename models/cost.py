@@ -25,13 +25,18 @@ class Parameters:
         return self.body + self.embedding
 
 
+def _feedforward_weights(config: EncoderConfig) -> int:
+    """Weights of one block's feed-forward matrices: up (twice where it is gated) and down."""
+    return (3 if config.gated else 2) * config.width * config.feedforward
+
+
 def parameters(config: EncoderConfig) -> Parameters:
     """Trained numbers of the encoder with its masked-LM head."""
     w, f = config.width, config.feedforward
     bias = config.kind == "xlm-r"
     norm = 2 * w if bias else w
     attention = 4 * w * w + (4 * w if bias else 0)
-    feedforward = 2 * w * f + (f + w if bias else 0)
+    feedforward = _feedforward_weights(config) + (f + w if bias else 0)
     block = attention + feedforward + 2 * norm
     head = w * w + (w if bias else 0) + norm
     body = config.layers * block + norm + head
@@ -42,34 +47,52 @@ def parameters(config: EncoderConfig) -> Parameters:
 
 @dataclass(frozen=True)
 class Flops:
-    """Floating-point operations for one token of training (forward and backward, a multiply-add is two)."""
+    """Floating-point operations for one token (a multiply-add is two), in matrix products alone."""
 
     body: float
+    """The blocks' weights."""
+    attention: float
+    """Scores and mixing: products of activations, in proportion to the row's length."""
     head: float
     """Masked-LM head, spread over all tokens: only the masked share of positions has logits."""
 
     @property
     def total(self) -> float:
-        return self.body + self.head
+        return self.body + self.attention + self.head
 
 
-def training_flops_per_token(config: EncoderConfig, *, tokens_per_row: int, masked_share: float) -> Flops:
-    """Matrix products only: 2 per weight forward, 4 backward; attention scores and mixing counted with the row length.
+def forward_flops_per_token(config: EncoderConfig, *, tokens_per_row: int, masked_share: float) -> Flops:
+    """One forward pass: 2 for each weight, 4 TD a layer for attention over rows of T tokens.
 
     `masked_share` is the fraction of positions whose logits are computed (mask rate), in [0, 1].
     """
-    w, f = config.width, config.feedforward
-    weights = config.layers * (4 * w * w + 2 * w * f)
-    attention = config.layers * 2 * tokens_per_row * w
+    w = config.width
+    weights = config.layers * (4 * w * w + _feedforward_weights(config))
+    scores_and_mixing = config.layers * 2 * tokens_per_row * w
     head = masked_share * (w * w + w * config.vocabulary)
-    return Flops(body=6.0 * (weights + attention), head=6.0 * head)
+    return Flops(body=2.0 * weights, attention=2.0 * scores_and_mixing, head=2.0 * head)
+
+
+def training_flops_per_token(config: EncoderConfig, *, tokens_per_row: int, masked_share: float) -> Flops:
+    """Forward and backward: three times the forward pass, since each product has two gradients.
+
+    What the model needs, not what a kernel does: scores that a fused attention computes again, and blocks that
+    checkpointing does, are not counted. `masked_share` as in `forward_flops_per_token`.
+    """
+    forward = forward_flops_per_token(config, tokens_per_row=tokens_per_row, masked_share=masked_share)
+    return Flops(body=3 * forward.body, attention=3 * forward.attention, head=3 * forward.head)
 
 
 def training_bytes_per_parameter(zero_stage: int, ranks: int) -> float:
     """Model state per parameter and rank with fp32 weights and AdamW: 4 weight, 4 gradient, 8 moments.
 
     Stages 1 to 3 hold a second fp32 copy of the partitioned weights (measured in DeepSpeed 0.19), split over the ranks.
+    Raises ValueError for a stage that is not 0 to 3 and for no rank.
     """
+    if zero_stage not in (0, 1, 2, 3):
+        raise ValueError(f"ZeRO stage is {zero_stage}; it must be 0, 1, 2 or 3")
+    if ranks < 1:
+        raise ValueError(f"ranks is {ranks}; it must be at least 1")
     weight, gradient, moments = 4.0, 4.0, 8.0
     if zero_stage == 0:
         return weight + gradient + moments
@@ -79,3 +102,44 @@ def training_bytes_per_parameter(zero_stage: int, ranks: int) -> float:
     if zero_stage == 2:
         return weight + (gradient + moments + master) / ranks
     return (weight + gradient + moments + master) / ranks
+
+
+def activation_bytes_per_row(
+    config: EncoderConfig,
+    *,
+    tokens_per_row: int,
+    masks_per_row: int,
+    bf16: bool,
+    checkpointed: bool,
+    fused_attention: bool = True,
+) -> int:
+    """Bytes that one more row of a micro-batch adds to the peak of a training step: an upper bound, within twice.
+
+    Counts what the backward pass needs of each block, and beside it the larger of what the head and what one block's
+    backward pass hold. Model state is not in it (`training_bytes_per_parameter`), nor autocast's bf16 copies of the
+    weights (2 bytes a parameter). `bf16` is autocast over fp32 weights: the residual stream and the loss stay fp32.
+    With `checkpointed` blocks only their inputs stay, and one block is held at a time.
+
+    `fused_attention` is false where scores are held, three times H x T x T a block: on the CPU that is so with dropout.
+    """
+    w, f, t = config.width, config.feedforward, tokens_per_row
+    cast = 2 if bf16 else 4
+    modern = config.kind == "modern"
+    # Query, key, value and output of attention: fp32 even under bf16, as they are on the CPU (models.encoder). Rotary
+    # positions add turned copies and an output in another order; the matrix after them reads a cast one under bf16.
+    attention_w = 4 * 4 + (4 * 3 if modern else 0) + (cast if bf16 else 0)
+    streams_w = 2 * 4 + 2 * cast  # what the two LayerNorms read, what the two matrices after them read
+    feedforward_f = (4 if config.gated else 2) * cast
+    dropped_w = 2 * 4 if config.dropout else 0
+    statistics = 2 * 8 + 4 * config.heads
+    block = t * (w * (attention_w + streams_w + dropped_w) + f * feedforward_f + statistics)
+    if not fused_attention:
+        block += 3 * 4 * t * (config.heads * t + w)
+    if config.attention == "document":
+        block += 4 * t * t
+    backward = t * (w * 16 + f * feedforward_f)
+    ends = t * (w * (12 + (4 if config.dropout else 0)) + 64) + (t * t if config.attention == "document" else 0)
+    head = masks_per_row * (12 * config.vocabulary + 32 * w)
+    if checkpointed:
+        return ends + config.layers * t * w * 4 + max(head, block + backward)
+    return ends + config.layers * block + max(head, backward)

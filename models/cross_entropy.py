@@ -10,6 +10,8 @@ Shape suffixes: N positions, D width, V vocabulary; M positions of a chunk, R of
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -35,7 +37,8 @@ def mean_cross_entropy(
     chunks in fp32. Gradients reach `hidden_ND`, `weight_VD` and `bias_V`; a second differentiation is refused.
     """
     device = hidden_ND.device.type
-    product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VD.dtype
+    lowered = device != "meta" and torch.is_autocast_enabled(device)
+    product = torch.get_autocast_dtype(device) if lowered else weight_VD.dtype
     row_bytes = len(weight_VD) * product.itemsize
     chunk = max(1, (chunk_bytes or CHUNK_BYTES.get(device, 1 << 30)) // row_bytes)
     block = max(1, (block_bytes or BLOCK_BYTES.get(device, 1 << 30)) // (4 * len(weight_VD)))
@@ -61,7 +64,7 @@ class _MeanCrossEntropy(torch.autograd.Function):
         grad_hidden_ND = torch.empty_like(hidden_ND, dtype=product) if wanted else None
         grad_bias_V = torch.zeros_like(bias_V) if wanted else None
         grad_weight_VD: Tensor | None = None
-        with torch.autocast(hidden_ND.device.type, enabled=False):
+        with nullcontext() if hidden_ND.is_meta else torch.autocast(hidden_ND.device.type, enabled=False):
             table_VD = weight_VD.to(product)
             for low in range(0, positions, chunk):
                 part_MD = hidden_ND[low : low + chunk].to(product)

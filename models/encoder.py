@@ -5,7 +5,7 @@ a head, F feed-forward width, V vocabulary.
 
 `xlm-r` is RoBERTa to the letter (post-LayerNorm, learned positions offset by the padding id, GELU, biases), so its
 weights travel to and from transformers (`models.huggingface`). `modern` is pre-LayerNorm with rotary positions and
-no biases. Both share every line that they can.
+no biases, its feed-forward gated where the configuration says so. Both share every line that they can.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from models.sizes import END_ID, PAD_ID, EncoderConfig, Kind
 
@@ -34,8 +35,8 @@ def same_document(ids_BT: Tensor) -> Tensor:
 def _attention(
     query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B1QT: Tensor | None, rate: float
 ) -> Tensor:
-    """Scaled-dot-product attention, (B, H, T, C), in the type of its inputs."""
-    with torch.autocast(query_BHTC.device.type, enabled=False):
+    """Scaled-dot-product attention, (B, H, T, C); on the CPU in the type of its inputs."""
+    with torch.autocast("cpu", enabled=False):
         return F.scaled_dot_product_attention(query_BHTC, key_BHTC, value_BHTC, attn_mask=mask_B1QT, dropout_p=rate)
 
 
@@ -124,11 +125,11 @@ class Block(nn.Module):
         super().__init__()
         width, bias = config.width, config.kind == "xlm-r"
         self.pre_norm = config.kind == "modern"
-        self.heads, self.dropout_rate = config.heads, config.dropout
+        self.heads, self.dropout_rate, self.gated = config.heads, config.dropout, config.gated
         # One matrix for query, key and value: fewer parameters are fewer DeepSpeed hooks, and one larger product.
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width, bias=bias)
-        self.up = nn.Linear(width, config.feedforward, bias=bias)
+        self.up = nn.Linear(width, (2 if config.gated else 1) * config.feedforward, bias=bias)
         self.down = nn.Linear(config.feedforward, width, bias=bias)
         self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
         self.feedforward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
@@ -151,7 +152,11 @@ class Block(nn.Module):
         return self.out(mixed_BHTC.transpose(1, 2).reshape(rows, tokens, width))
 
     def feed(self, hidden_BTD: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(hidden_BTD)))
+        up_BTF = self.up(hidden_BTD)
+        if self.gated:
+            open_BTF, value_BTF = up_BTF.chunk(2, dim=-1)
+            return self.down(F.gelu(open_BTF) * value_BTF)
+        return self.down(F.gelu(up_BTF))
 
     def forward(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
         if self.pre_norm:
@@ -167,6 +172,11 @@ class Encoder(nn.Module):
     `padded` says whether rows may hold PAD_ID: packed training rows never do, and attention without a mask is faster.
     Raises ValueError for rows longer than the configuration's positions.
     """
+
+    checkpoint_blocks: bool = False
+    """Keep only each block's input for the backward pass and compute the block again there: about a third more work for
+    a fraction of the memory (`models.cost.activation_bytes_per_row`). How a run is executed, never part of its science:
+    loss and gradients stay the same."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -187,7 +197,17 @@ class Encoder(nn.Module):
             mask_B1QT = same_document(ids_BT)
         hidden_BTD = self.embedding(ids_BT)
         for block in self.blocks:
-            hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
+            if self.checkpoint_blocks and self.training:
+                hidden_BTD = checkpoint(
+                    block,
+                    hidden_BTD,
+                    self.rotary,
+                    mask_B1QT,
+                    use_reentrant=False,
+                    preserve_rng_state=self.config.dropout > 0.0,  # nothing else in a block is random
+                )
+            else:
+                hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
         return self.final_norm(hidden_BTD)
 
 

@@ -1,44 +1,55 @@
-"""To transformers: an `xlm-r` encoder as the folder that `AutoModelForMaskedLM` and `AutoTokenizer` load.
+"""To and from transformers: an encoder as the folder that `AutoModelForMaskedLM` and `AutoTokenizer` load, and back.
 
-Weights are renamed, the fused query-key-value matrix is split; nothing is computed. `modern` has no counterpart there
-and is refused by name. The folder is made of data files only (safetensors, JSON, the SentencePiece model).
+Kind `xlm-r` is XLMRobertaForMaskedLM. Kind `modern` is EsmForMaskedLM with every bias at zero: pre-LayerNorm, rotary
+positions, a LayerNorm at the end, RoBERTa's head (transformers 5.17 or newer; older ones know one rotary base only).
+The folder is made of data files only (safetensors, JSON, the SentencePiece model).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from models.encoder import LAYER_NORM_EPS
 from models.heads import MaskedLM
-from models.sizes import PAD_ID, EncoderConfig
+from models.huggingface_weights import load_transformers_weights, transformers_weights
+from models.sizes import END_ID, PAD_ID, EncoderConfig
+from models.tokenizer_json import tokenizer_config, tokenizer_json
 
-_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+_AS_IN_XLM_R: dict[str, tuple[Any, Any]] = {
+    "hidden_act": ("gelu", "gelu"),
+    "layer_norm_eps": (LAYER_NORM_EPS, 1e-12),
+    "position_embedding_type": ("absolute", "absolute"),
+    "type_vocab_size": (1, 2),
+    "tie_word_embeddings": (True, True),
+    "pad_token_id": (PAD_ID, 1),
+    "bos_token_id": (0, 0),
+    "eos_token_id": (END_ID, 2),
+    "is_decoder": (False, False),
+    "add_cross_attention": (False, False),
+}
+"""Fields of XLMRobertaConfig that have one legal value here, and the value that leaving them out means there."""
 
 
 def export_folder(model: MaskedLM, sentencepiece_model: Path, folder: Path) -> None:
     """Write config, weights and tokenizer to `folder`, whole or not at all.
 
-    Raises ValueError for a `modern` model: transformers has no encoder that is pre-LayerNorm, rotary and without
-    biases with XLM-R's tied head.
+    A model whose attention stops at documents is written as one that sees its whole row: there, give it one document.
+    Raises ValueError for a gated model, which transformers has no exact counterpart of, and for a BPE tokenizer.
     """
     config = model.encoder.config
-    if config.kind != "xlm-r":
-        raise ValueError(
-            f"its kind is {config.kind}, and transformers has no encoder of that form (pre-LayerNorm, rotary, "
-            "no biases); only kind xlm-r is exported"
-        )
+    fields = transformers_config(config)
     beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        _write_json(beside / "config.json", transformers_config(config))
+        _write_json(beside / "config.json", fields)
         save_file(transformers_weights(model), beside / "model.safetensors", metadata={"format": "pt"})
         shutil.copyfile(sentencepiece_model, beside / "sentencepiece.bpe.model")
         _write_json(beside / "tokenizer.json", tokenizer_json(sentencepiece_model))
@@ -48,138 +59,112 @@ def export_folder(model: MaskedLM, sentencepiece_model: Path, folder: Path) -> N
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def import_folder(folder: Path) -> MaskedLM:
+    """The model of a folder that holds an XLMRobertaForMaskedLM, in fp32 on the CPU; the tokenizer is not read.
+
+    Raises ValueError for a folder without config.json or model.safetensors, and as `encoder_config` and
+    `load_transformers_weights` do.
+    """
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} has no {name}; a model is read from config.json and one model.safetensors")
+    try:
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "model.safetensors")
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(f"{folder} cannot be read: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{folder / 'config.json'} holds no mapping of fields")
+    model = MaskedLM(encoder_config(fields))
+    load_transformers_weights(model, weights)
+    return model
+
+
 def transformers_config(config: EncoderConfig) -> dict[str, Any]:
-    """The fields of transformers' XLMRobertaConfig."""
-    return {
-        "architectures": ["XLMRobertaForMaskedLM"],
-        "model_type": "xlm-roberta",
+    """The fields of transformers' XLMRobertaConfig, or for kind `modern` of its EsmConfig.
+
+    Raises ValueError for a gated model.
+    """
+    if config.gated:
+        raise ValueError(
+            "its feed-forward is gated; the nearest in transformers, ModernBERT, normalises the token embeddings and "
+            "has no attention norm in its first layer, so its residual stream starts from other values and no choice "
+            "of weights makes the two equal; models that are not gated are exported"
+        )
+    fields = {
         "vocab_size": config.vocabulary,
         "hidden_size": config.width,
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.heads,
         "intermediate_size": config.feedforward,
-        "max_position_embeddings": config.positions + PAD_ID + 1,
-        "hidden_act": "gelu",
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.dropout,
         "layer_norm_eps": LAYER_NORM_EPS,  # the class default there is 1e-12
-        "type_vocab_size": 1,
         "pad_token_id": PAD_ID,
         "bos_token_id": 0,
-        "eos_token_id": 2,
+        "eos_token_id": END_ID,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
     }
-
-
-def transformers_weights(model: MaskedLM) -> dict[str, Tensor]:
-    """Our weights under transformers' names; the tied decoder is left out, as there."""
-    ours = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
-    table = {
-        "encoder.embedding.tokens.weight": "roberta.embeddings.word_embeddings.weight",
-        "encoder.embedding.positions.weight": "roberta.embeddings.position_embeddings.weight",
-        "encoder.embedding.token_type.weight": "roberta.embeddings.token_type_embeddings.weight",
-        "encoder.embedding.norm": "roberta.embeddings.LayerNorm",
-        "dense": "lm_head.dense",
-        "norm": "lm_head.layer_norm",
+    if config.kind == "xlm-r":
+        return fields | {
+            "architectures": ["XLMRobertaForMaskedLM"],
+            "model_type": "xlm-roberta",
+            "max_position_embeddings": config.positions + PAD_ID + 1,
+            "hidden_act": "gelu",
+            "type_vocab_size": 1,
+        }
+    return fields | {
+        "architectures": ["EsmForMaskedLM"],
+        "model_type": "esm",
+        "max_position_embeddings": config.positions,
+        "position_embedding_type": "rotary",
+        "rope_theta": config.rotary_base,
+        "mask_token_id": config.vocabulary - 1,
+        "emb_layer_norm_before": False,
+        "token_dropout": False,
     }
-    theirs: dict[str, Tensor] = {"lm_head.bias": ours.pop("decoder.bias")}
-    ours.pop("decoder.weight")
-    for here, there in table.items():
-        if here in ours:
-            theirs[there] = ours.pop(here)
-        else:
-            for part in ("weight", "bias"):
-                theirs[f"{there}.{part}"] = ours.pop(f"{here}.{part}")
-    for layer in range(model.encoder.config.layers):
-        here, there = f"encoder.blocks.{layer}", f"roberta.encoder.layer.{layer}"
-        for part in ("weight", "bias"):
-            split = torch.chunk(ours.pop(f"{here}.qkv.{part}"), 3)
-            for name, value in zip(("query", "key", "value"), split, strict=True):
-                theirs[f"{there}.attention.self.{name}.{part}"] = value.contiguous().clone()
-            theirs[f"{there}.attention.output.dense.{part}"] = ours.pop(f"{here}.out.{part}")
-            theirs[f"{there}.attention.output.LayerNorm.{part}"] = ours.pop(f"{here}.attention_norm.{part}")
-            theirs[f"{there}.intermediate.dense.{part}"] = ours.pop(f"{here}.up.{part}")
-            theirs[f"{there}.output.dense.{part}"] = ours.pop(f"{here}.down.{part}")
-            theirs[f"{there}.output.LayerNorm.{part}"] = ours.pop(f"{here}.feedforward_norm.{part}")
-    assert not ours, f"weights without a name in transformers: {sorted(ours)}"
-    return theirs
 
 
-def tokenizer_config(config: EncoderConfig) -> dict[str, Any]:
-    names = {"bos_token": "<s>", "cls_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "sep_token": "</s>"}
-    names |= {"unk_token": "<unk>", "mask_token": "<mask>"}
-    return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.positions} | names
+def encoder_config(fields: Mapping[str, Any]) -> EncoderConfig:
+    """The encoder that a config.json of transformers' XLM-R describes.
 
-
-def tokenizer_json(sentencepiece_model: Path) -> dict[str, Any]:
-    """The SentencePiece model as a `tokenizers` file: same normaliser, same pieces, XLM-R's ids, <s> ... </s> around.
-
-    Raises ValueError for a BPE model, whose merges SentencePiece does not store.
+    Raises ValueError, with field and value, where it is another kind of model or has no equal here.
     """
-    import base64
-
-    import sentencepiece as spm
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
-    proto.ParseFromString(sentencepiece_model.read_bytes())
-    if proto.trainer_spec.model_type != 1:
-        raise ValueError("its tokenizer is BPE; only unigram tokenizers are exported so far")
-    processor = spm.SentencePieceProcessor(model_file=str(sentencepiece_model))
-    pieces = [[processor.id_to_piece(index), processor.get_score(index)] for index in range(processor.get_piece_size())]
-    vocabulary = [["<s>", 0.0], ["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], *pieces[3:], ["<mask>", 0.0]]
-    mask = len(vocabulary) - 1
-
-    def special(index: int, content: str) -> dict[str, Any]:
-        lstrip = content == "<mask>"
-        flags = {"single_word": False, "lstrip": lstrip, "rstrip": False, "normalized": False, "special": True}
-        return {"id": index, "content": content} | flags
-
-    normalizers: list[dict[str, Any]] = []
-    if proto.normalizer_spec.precompiled_charsmap:
-        charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
-        normalizers.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
-    normalizers += [
-        {"type": "Strip", "strip_left": True, "strip_right": True},
-        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
-    ]
-    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False}
-    around = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
-    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
-    second = [end, {"Sequence": {"id": "B", "type_id": 0}}, end]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [*(special(index, content) for index, content in enumerate(_SPECIAL)), special(mask, "<mask>")],
-        "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": metaspace,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [*around, end],
-            "pair": [*around, end, *second],
-            "special_tokens": {
-                "<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]},
-                "</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]},
-            },
-        },
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-            ],
-        },
-        "model": {
-            "type": "Unigram",
-            "unk_id": 3,
-            "vocab": vocabulary,
-            "byte_fallback": bool(proto.trainer_spec.byte_fallback),
-        },
+    kind = fields.get("model_type")
+    if kind != "xlm-roberta":
+        raise ValueError(f"its model_type is {kind!r}; only xlm-roberta is read")
+    for name, (ours, left_out) in _AS_IN_XLM_R.items():
+        value = fields.get(name, left_out)
+        if value != ours:
+            raise ValueError(f"its {name} is {value!r}; an encoder of kind xlm-r has {ours!r}")
+    defaults = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1} | {
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
     }
+    numbers = {name: fields.get(name, default) for name, default in defaults.items()}
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float if name.endswith("_prob") else int):
+            raise ValueError(f"its {name} is {value!r}, which is no number of that sort")
+    if numbers["hidden_dropout_prob"] != numbers["attention_probs_dropout_prob"]:
+        raise ValueError(
+            f"its hidden_dropout_prob is {numbers['hidden_dropout_prob']} and its attention_probs_dropout_prob is "
+            f"{numbers['attention_probs_dropout_prob']}; an encoder here has one dropout for both"
+        )
+    return EncoderConfig(
+        kind="xlm-r",
+        vocabulary=int(numbers["vocab_size"]),
+        width=int(numbers["hidden_size"]),
+        layers=int(numbers["num_hidden_layers"]),
+        heads=int(numbers["num_attention_heads"]),
+        feedforward=int(numbers["intermediate_size"]),
+        positions=int(numbers["max_position_embeddings"]) - PAD_ID - 1,
+        dropout=numbers["hidden_dropout_prob"],
+    )
 
 
 def _write_json(path: Path, value: Any) -> None:

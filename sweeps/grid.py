@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.cost import parameters, training_flops_per_token
-from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
+from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads, dial
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import LearningRateRule, MaskSplitBlock, RecipeBlock, SamplingBlock, Study
+from sweeps.study import LearningRateRule, MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -31,6 +31,7 @@ _SHORT_AXES = {
     "alpha": "sampling.alpha",
     "kind": "model.kind",
     "size": "model.size",
+    "dial": "model.dial",
     "width": "model.width",
     "layers": "model.layers",
     "vocabulary": "model.vocabulary",
@@ -153,24 +154,35 @@ def _with_axes(study: Study, point: Mapping[str, Any]) -> RecipeBlock:
 def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
     """The encoder of a recipe, derived values filled in. Raises BadInput for sizes that do not fit together."""
     block = recipe.model
-    named = NAMED_SIZES[block.size] if block.size else {}
-    width, layers = block.width or named["width"], block.layers or named["layers"]
     try:
+        size = _size(block)
+        width = size["width"]
         return EncoderConfig(
             kind=block.kind,
             vocabulary=block.vocabulary + 2,
             width=width,
-            layers=layers,
-            heads=block.heads or default_heads(width),
+            layers=size["layers"],
+            heads=block.heads or size.get("heads") or default_heads(width),
             feedforward=block.feedforward or default_feedforward(width),
             positions=recipe.row_tokens,
             dropout=block.dropout,
             # Learned positions know no rotary base: it must not change the id of a run it cannot change.
             rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
             attention=recipe.attention,
+            gated=block.gated,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
+
+
+def _size(block: ModelBlock) -> dict[str, int]:
+    """Width, layers and, where the size names them, heads."""
+    if block.size is not None:
+        return NAMED_SIZES[block.size]
+    if block.dial is not None:
+        return dial(block.dial)
+    assert block.width is not None and block.layers is not None, "ModelBlock asks for one of the three"
+    return {"width": block.width, "layers": block.layers}
 
 
 def _resolve(
@@ -252,8 +264,9 @@ def _resolve(
 def _model_science(config: EncoderConfig) -> dict[str, Any]:
     """The encoder's fields; one younger than the first runs stands only where it says something."""
     fields = asdict(config)
-    if config.attention == EncoderConfig.attention:
-        del fields["attention"]
+    for young in ("attention", "gated"):
+        if fields[young] == getattr(EncoderConfig, young):
+            del fields[young]
     return fields
 
 

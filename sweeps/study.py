@@ -31,11 +31,13 @@ class Strict(BaseModel):
 
 
 class ModelBlock(Strict):
-    """The encoder: a named size, or width and layers; what is not given follows from the width."""
+    """The encoder: a named size, or the dial, or width and layers; what is not given follows from the width."""
 
     kind: Kind = "modern"
     size: str | None = None
     """One of `models.sizes.NAMED_SIZES`."""
+    dial: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Capacity as one number: so many layers, each 64 wide (`models.sizes.dial`); 12 is XLM-R base."""
     width: Positive | None = None
     layers: Positive | None = None
     heads: Positive | None = None
@@ -45,13 +47,19 @@ class ModelBlock(Strict):
     dropout: Share = 0.0
     rotary_base: Annotated[float, Field(gt=1.0)] = 10_000.0
     """Kind `modern` only; a small one suits short rows."""
+    gated: bool = False
+    """Kind `modern` only: GeGLU in place of GELU."""
 
     @model_validator(mode="after")
-    def _size_or_width(self) -> ModelBlock:
+    def _one_way_to_say_how_large(self) -> ModelBlock:
         if self.size is not None and self.size not in NAMED_SIZES:
             raise ValueError(f"size {self.size!r} is not one of {', '.join(NAMED_SIZES)}")
-        if self.size is None and (self.width is None or self.layers is None):
-            raise ValueError(f"give size ({', '.join(NAMED_SIZES)}), or both width and layers")
+        given = [key for key in ("size", "dial", "width", "layers") if getattr(self, key) is not None]
+        if given not in (["size"], ["dial"], ["width", "layers"]):
+            raise ValueError(
+                f"give size ({', '.join(NAMED_SIZES)}), or dial, or both width and layers; "
+                f"this has {' and '.join(given) or 'none of them'}"
+            )
         return self
 
 

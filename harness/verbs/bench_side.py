@@ -25,7 +25,8 @@ from harness.memory import keep_freed_memory, release_freed_memory
 from harness.train.engine import build_engine, decayed_groups, set_learning_rate
 from harness.train.ranks import Ranks, joined
 from models.heads import build_masked_lm
-from models.huggingface import transformers_config, transformers_weights
+from models.huggingface import transformers_config
+from models.huggingface_weights import transformers_weights
 from models.sizes import EncoderConfig
 
 RATE, BETAS, EPSILON, DECAY, CLIP = 1e-4, (0.9, 0.98), 1e-6, 0.01, 1.0
@@ -136,7 +137,7 @@ def _begin_peak(ranks: Ranks) -> None:
     if ranks.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
-        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins again at VmRSS
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins again at VmRSS
 
 
 def _peak(ranks: Ranks) -> int:
@@ -145,7 +146,7 @@ def _peak(ranks: Ranks) -> int:
 
 def _status(field: str) -> int:
     """A size from /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"/proc/self/status has no {field}")

@@ -127,6 +127,7 @@ def test_execution_is_not_in_the_id(execution: str) -> None:
         ("{alpha: 0.3}\n", "{}  # the default\n"),
         ("beta2: 0.95", "beta2: 0.95, beta1: 0.9"),
         ("width: 32,", "width: 32, heads: 2, feedforward: 128,"),
+        ("width: 32,", "width: 32, gated: false,"),
         ("[[en, lb, da]]", "[demo-3]"),
         ("precision: bf16", "# bf16 is the default"),
         ("seed: [0]", "seed: [0], alpha: [0.3], width: [32], mask_rate: [0.3]"),
@@ -162,6 +163,7 @@ def test_a_profile_that_changes_execution_only_keeps_the_id() -> None:
         ("width: 32", "width: 32, feedforward: 64"),
         ("width: 32", "width: 32, dropout: 0.1"),
         ("width: 32", "width: 32, rotary_base: 100"),
+        ("width: 32", "width: 32, gated: true"),
         ("vocabulary: 4000", "vocabulary: 4001"),
         ("policy: frozen-superset, alpha: 0.3", "policy: frozen-superset, alpha: 0.5"),
         ("byte_fallback: true", "byte_fallback: false"),
@@ -186,6 +188,22 @@ def test_a_profile_that_changes_execution_only_keeps_the_id() -> None:
 )
 def test_everything_that_can_change_the_numbers_is_in_the_id(old: str, new: str) -> None:
     assert one(changed(old, new)).id != one().id
+
+
+@pytest.mark.parametrize("size", ["size: small", "dial: 6", "size: small, heads: 6, feedforward: 1536"])
+def test_a_size_is_its_width_and_layers_however_it_is_said(size: str) -> None:
+    said, meant = (one(changed("layers: 3, width: 32", text)) for text in (size, "layers: 6, width: 384"))
+    assert said.id == meant.id and said.science == meant.science
+
+
+def test_the_dial_is_an_axis() -> None:
+    grid = runs(changed("layers: 3, width: 32", "dial: 1").replace("seed: [0]", "dial: [1, 2, 12]"))
+    assert [(run.axes["layers"], run.axes["width"]) for run in grid] == [(1, 64), (2, 128), (12, 768)]
+
+
+def test_a_named_size_brings_its_heads_and_a_study_may_name_others() -> None:
+    assert one(changed("layers: 3, width: 32", "size: xl")).science["model"]["heads"] == 32
+    assert one(changed("layers: 3, width: 32", "size: xl, heads: 40")).science["model"]["heads"] == 40
 
 
 def test_the_corpus_is_in_the_id_by_its_key() -> None:
@@ -220,6 +238,11 @@ def test_an_id_can_be_read_and_is_a_folder_name() -> None:
         ("mask_rate: 0.3", "mask_rate: 0.499", "masks more than half of a row"),
         ("width: 32", "width: 32, heads: 3", "model width 32 is not divisible by 3 heads"),
         ("width: 32", "width: 33", "rotary positions need an even width per head"),
+        (
+            "modern, layers: 3",
+            "xlm-r, gated: true, layers: 3",
+            "recipe.model: model kind xlm-r has no gated feed-forward",
+        ),
         ("width: 32", "width: 32, dropout: 1", "dropout"),
     ],
 )
