@@ -29,10 +29,14 @@ class MaskedLM(nn.Module):
         # Tied as a module, not only as a tensor: ZeRO stage 3 then gathers the weight for both uses.
         self.decoder = nn.Linear(config.width, config.vocabulary, bias=True)
         self.decoder.weight = self.encoder.embedding.tokens.weight
+        self.output_multiplier = config.output_multiplier
 
     def logits(self, hidden_ND: Tensor) -> Tensor:
         """Hidden states (N, D) to logits (N, V)."""
-        return self.decoder(self.norm(F.gelu(self.dense(hidden_ND))))
+        state_ND = self.norm(F.gelu(self.dense(hidden_ND)))
+        if self.output_multiplier != 1.0:
+            state_ND = state_ND * self.output_multiplier
+        return self.decoder(state_ND)
 
     def forward(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
         """`index_N` points into the flattened (B*T) positions; `labels_N` holds the true ids there. Both int64."""

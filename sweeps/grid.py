@@ -19,7 +19,7 @@ from models.cost import parameters, training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import LearningRateRule, MaskSplitBlock, RecipeBlock, SamplingBlock, Study
+from sweeps.study import LearningRateRule, MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study, path_of
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -146,7 +146,7 @@ def _with_axes(study: Study, point: Mapping[str, Any]) -> RecipeBlock:
         return RecipeBlock.model_validate(raw)
     except ValueError as error:
         first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
-        path = ".".join(map(str, first["loc"]))
+        path = path_of(first["loc"])
         raise BadInput(f"study {study.name}, axes: {path or 'recipe'} at {dict(point)}: {first['msg']}") from error
 
 
@@ -155,22 +155,65 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
     block = recipe.model
     named = NAMED_SIZES[block.size] if block.size else {}
     width, layers = block.width or named["width"], block.layers or named["layers"]
+    rule = recipe.learning_rate
+    mup = rule if isinstance(rule, LearningRateRule) and rule.rule == "mup" else None
+    if mup is not None and block.kind != "modern":
+        raise BadInput(
+            f"study {study}, recipe.learning_rate: rule mup is for model kind modern; kind {block.kind} starts from "
+            "RoBERTa's 0.02 at every width, which is not its initialisation: write rule: power, or a number"
+        )
     try:
         return EncoderConfig(
             kind=block.kind,
             vocabulary=block.vocabulary + 2,
             width=width,
             layers=layers,
-            heads=block.heads or default_heads(width),
-            feedforward=block.feedforward or default_feedforward(width),
+            heads=_heads(block, width, mup),
+            feedforward=_feedforward(block, width, mup),
             positions=recipe.row_tokens,
             dropout=block.dropout,
             # Learned positions know no rotary base: it must not change the id of a run it cannot change.
             rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
             attention=recipe.attention,
+            output_multiplier=1.0 if mup is None else mup.width / width,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
+
+
+def _heads(block: ModelBlock, width: int, mup: LearningRateRule | None) -> int:
+    """Number of heads. Under muP a head is as wide as at the base width, so that attention's 1 / sqrt(head width) is
+    one constant for all widths (Tensor Programs V asks for 1 / head width where it grows)."""
+    head_width = block.head_width
+    if mup is not None and head_width is None:
+        heads = block.heads or default_heads(mup.width)
+        head_width, rest = divmod(mup.width, heads)
+        if rest:
+            raise ValueError(f"{heads} heads do not divide {mup.width}, the width of learning_rate's rule mup")
+    if head_width is None:
+        return block.heads or default_heads(width)
+    if width % head_width:
+        raise ValueError(
+            f"width {width} is not a multiple of the head width {head_width}"
+            + (", which rule mup keeps at all widths; set head_width" if mup and block.head_width is None else "")
+        )
+    return width // head_width
+
+
+def _feedforward(block: ModelBlock, width: int, mup: LearningRateRule | None) -> int:
+    """Feed-forward width; one that is given grows with the width under muP, or its matrices would be no square ones
+    in the limit, and their rates other than those of the rule."""
+    if block.feedforward is None:
+        return default_feedforward(width)
+    if mup is None:
+        return block.feedforward
+    grown, rest = divmod(block.feedforward * width, mup.width)
+    if rest:
+        raise ValueError(
+            f"feedforward {block.feedforward} at width {mup.width} (rule mup) is "
+            f"{block.feedforward * width}/{mup.width} at width {width}, no whole number; leave it out (4 x width)"
+        )
+    return grown
 
 
 def _resolve(
@@ -196,6 +239,8 @@ def _resolve(
     encoder = encoder_config(recipe, study.name)
     rule = recipe.learning_rate
     rate = rule.at(encoder.width) if isinstance(rule, LearningRateRule) else rule
+    # One number twice over: the rate of hidden matrices and the logits both fall with the width (Tensor Programs V).
+    hidden_scale = encoder.output_multiplier
     tokenizer = recipe.tokenizer
     science: dict[str, Any] = {
         "version": SCIENCE_VERSION,
@@ -220,6 +265,8 @@ def _resolve(
         **({} if recipe.mask_split == MaskSplitBlock() else {"mask_split": recipe.mask_split.model_dump()}),
         **({"whole_word": True} if recipe.whole_word else {}),
         "learning_rate": rate,
+        # muP: the share of the rate at which matrices inside the body train. None at the base width: an ordinary run.
+        **({"hidden_rate_scale": hidden_scale} if hidden_scale != 1.0 else {}),
         "schedule": recipe.schedule.model_dump(),
         "optimizer": recipe.optimizer.model_dump(),
         "precision": recipe.precision,
@@ -252,8 +299,9 @@ def _resolve(
 def _model_science(config: EncoderConfig) -> dict[str, Any]:
     """The encoder's fields; one younger than the first runs stands only where it says something."""
     fields = asdict(config)
-    if config.attention == EncoderConfig.attention:
-        del fields["attention"]
+    for younger in ("attention", "output_multiplier"):
+        if fields[younger] == getattr(EncoderConfig, younger):
+            del fields[younger]
     return fields
 
 

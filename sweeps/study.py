@@ -7,11 +7,12 @@ question). `sweeps.grid` turns it into cells and runs.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from models.sizes import NAMED_SIZES, Attention, Kind
 from sweeps.errors import BadInput
@@ -22,6 +23,10 @@ STUDIES = Path(__file__).parent / "studies"
 Positive = Annotated[int, Field(ge=1, le=10**15)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Scalar = bool | int | float | str
+
+_NUMBER = "a number"
+"""Tag of the plain form of a key that may hold a number or something longer. pydantic puts the tag of the form that was
+written into the path of a problem, and only that form's problems count; `path_of` leaves it out again."""
 
 
 class Strict(BaseModel):
@@ -39,7 +44,11 @@ class ModelBlock(Strict):
     width: Positive | None = None
     layers: Positive | None = None
     heads: Positive | None = None
+    """Attention heads. With the learning-rate rule `mup`: those at the rule's width, and the head keeps its width."""
+    head_width: Positive | None = None
+    """Width of one attention head, in place of `heads`: their number is then width / head_width."""
     feedforward: Positive | None = None
+    """Default: 4 x width. With the learning-rate rule `mup`: at the rule's width, and it grows with the width."""
     vocabulary: Positive
     """SentencePiece entries; the table has two rows more (<pad>, <mask>)."""
     dropout: Share = 0.0
@@ -52,6 +61,8 @@ class ModelBlock(Strict):
             raise ValueError(f"size {self.size!r} is not one of {', '.join(NAMED_SIZES)}")
         if self.size is None and (self.width is None or self.layers is None):
             raise ValueError(f"give size ({', '.join(NAMED_SIZES)}), or both width and layers")
+        if self.heads is not None and self.head_width is not None:
+            raise ValueError(f"heads ({self.heads}) and head_width ({self.head_width}) say the same twice; keep one")
         return self
 
 
@@ -141,15 +152,42 @@ class OptimizerBlock(Strict):
 
 
 class LearningRateRule(Strict):
-    """Peak rate as a power law of the width: rate x (width / model width) ^ power."""
+    """Peak rate at any width, from the one that was found at `width`.
 
+    `power`: rate x (width / model width) ^ power, for every weight, whatever the model's kind.
+    `mup`: the maximal-update parametrisation for Adam with a tied table (Yang et al. 2022, Tensor Programs V, table 8),
+    kind `modern` only. With m = model width / width: matrices inside the body train at rate / m; the table, biases and
+    LayerNorm gains at the rate itself; logits are divided by m; an attention head keeps its width. AdamW's shrinkage of
+    a weight in one step, its rate x weight decay, stays the same at every width; epsilon is not scaled.
+    """
+
+    rule: Literal["power", "mup"] = "power"
     rate: Annotated[float, Field(gt=0)]
     width: Positive
     """Width at which `rate` was found."""
-    power: Annotated[float, Field(ge=0.0, le=2.0)] = 0.5
+    power: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    """Rule `power` only. Default: 0.5; 0 is one rate for all widths."""
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> LearningRateRule:
+        if self.rule == "mup" and self.power is not None:
+            raise ValueError("rule mup has no power; remove power, or set rule to power")
+        return self
 
     def at(self, width: int) -> float:
-        return float(f"{self.rate * (self.width / width) ** self.power:.6g}")
+        """The run's peak rate; what `mup` scales of it, the optimizer's groups scale."""
+        if self.rule == "mup":
+            return self.rate
+        power = 0.5 if self.power is None else self.power
+        return float(f"{self.rate * (self.width / width) ** power:.6g}")
+
+
+_RULE = "a rule"
+
+RateOrRule = Annotated[
+    Annotated[float, Field(gt=0), Tag(_NUMBER)] | Annotated[LearningRateRule, Tag(_RULE)],
+    Discriminator(lambda value: _RULE if isinstance(value, dict | LearningRateRule) else _NUMBER),
+]
 
 
 class RecipeBlock(Strict):
@@ -164,7 +202,7 @@ class RecipeBlock(Strict):
     """Mask all pieces of a word together; the number of masks in a row stays the same."""
     attention: Attention = "row"
     """What a token may look at: its row, or its document (a row holds several where documents are short)."""
-    learning_rate: Annotated[float, Field(gt=0)] | LearningRateRule
+    learning_rate: RateOrRule
     """Peak rate: a number, or a rule across widths (an untuned rate at each width fakes the capacity axis)."""
     schedule: ScheduleBlock = ScheduleBlock()
     optimizer: OptimizerBlock = OptimizerBlock()
@@ -281,7 +319,7 @@ def _first_problem(error: ValidationError, source: str) -> str:
     """One sentence for the first problem that pydantic found."""
     # An unknown key first: a misspelt one is also a missing one, and the spelling is what to mend.
     problem = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in problem["loc"])
+    path = path_of(problem["loc"])
     if problem["type"] == "extra_forbidden":
         legal = _fields_at(problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), legal, n=1)
@@ -296,8 +334,15 @@ def _first_problem(error: ValidationError, source: str) -> str:
     return f"{source}, {path}: {message}{shown}"
 
 
+def path_of(location: Iterable[int | str]) -> str:
+    """Where pydantic found a problem, as a dotted path of the keys that a user wrote."""
+    return ".".join(str(part) for part in location if part not in (_NUMBER, _RULE))
+
+
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     block: type[BaseModel] = StudyFile
+    if _RULE in path:
+        block, path = LearningRateRule, path[path.index(_RULE) + 1 :]
     for part in path:
         inner = block.model_fields[str(part)].annotation if str(part) in block.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

@@ -80,6 +80,7 @@ def train(
         zero_stage=execution["zero"],
         micro_rows=micro_rows,
         accumulation=accumulation,
+        hidden_rate_scale=science.get("hidden_rate_scale", 1.0),
     )
     checkpoints = folder / "checkpoints"
     first = checkpoint.load(engine, checkpoints, ranks, execution["zero"])
