@@ -12,14 +12,16 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.cost import parameters, training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
+from sweeps.budgets import Trunk, budgets, trunk_of
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import LearningRateRule, MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study, path_of
+from sweeps.rates import LearningRateRule
+from sweeps.study import MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study, path_of
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -55,6 +57,8 @@ class Run:
     """Resolved and JSON-able. The harness trains from this and from nothing else."""
     axes: dict[str, Any]
     """What figures and conditions may name: languages, set, K, alpha, width, ... and the run's cost."""
+    trunk: Trunk | None = None
+    """The run of the study that it may start from; its numbers are the same without."""
 
 
 def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | None = None) -> list[Run]:
@@ -93,10 +97,16 @@ def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | 
     for chosen in itertools.product(*axes.values()):
         point = dict(zip(axes, chosen, strict=True))
         languages = sets[_set_name(point["languages"])]
-        recipe = _with_axes(study, point)
-        run = _resolve(study, recipe, languages, superset, point, corpus_key)
-        if not any(matches(condition, run.axes) for condition in study.exclude):
-            runs[run.id] = run
+        family = [
+            run
+            for recipe in budgets(_with_axes(study, point))
+            for run in [_resolve(study, recipe, languages, superset, point, corpus_key)]
+            if not any(matches(condition, run.axes) for condition in study.exclude)
+        ]
+        # Budgets rise, so what is left of a family ends with its trunk.
+        for run in family:
+            trunk = trunk_of(run.science, family[-1].id) if run is not family[-1] else None
+            runs[run.id] = replace(run, trunk=trunk)
     if not runs:
         raise BadInput(f"study {study.name}: the grid is empty, exclude removes every cell")
     return list(runs.values())
@@ -236,6 +246,12 @@ def _resolve(
     masks = max(1, round(recipe.mask_rate * recipe.row_tokens))
     if masks > (recipe.row_tokens - 1) // 2:
         raise BadInput(f"study {study.name}, recipe.mask_rate: {recipe.mask_rate} masks more than half of a row")
+    steps = recipe.budget.one
+    if (recipe.schedule.warmup_steps or 0) > steps:
+        raise BadInput(
+            f"study {study.name}, recipe.schedule.warmup_steps: {recipe.schedule.warmup_steps} is more than the run's "
+            f"{steps} steps, so the rate would never reach its peak"
+        )
     encoder = encoder_config(recipe, study.name)
     rule = recipe.learning_rate
     rate = rule.at(encoder.width) if isinstance(rule, LearningRateRule) else rule
@@ -259,7 +275,7 @@ def _resolve(
         "model": _model_science(encoder),
         "row_tokens": recipe.row_tokens,
         "batch_rows": rows,
-        "steps": recipe.budget.steps,
+        "steps": steps,
         "mask_rate": recipe.mask_rate,
         # A key younger than the first runs stands only where it says something, so that their ids stay.
         **({} if recipe.mask_split == MaskSplitBlock() else {"mask_split": recipe.mask_split.model_dump()}),
@@ -267,13 +283,13 @@ def _resolve(
         "learning_rate": rate,
         # muP: the share of the rate at which matrices inside the body train. None at the base width: an ordinary run.
         **({"hidden_rate_scale": hidden_scale} if hidden_scale != 1.0 else {}),
-        "schedule": recipe.schedule.model_dump(),
+        "schedule": recipe.schedule.science(),
         "optimizer": recipe.optimizer.model_dump(),
         "precision": recipe.precision,
         "seed": seed,
     }
     size = parameters(encoder)
-    tokens = recipe.budget.batch_tokens * recipe.budget.steps
+    tokens = recipe.budget.batch_tokens * steps
     flops = training_flops_per_token(encoder, tokens_per_row=recipe.row_tokens, masked_share=masks / recipe.row_tokens)
     axes = {
         "set": _set_name(point["languages"]),
@@ -287,7 +303,7 @@ def _resolve(
         "body_parameters": size.body,
         "embedding_parameters": size.embedding,
         "batch_tokens": recipe.budget.batch_tokens,
-        "steps": recipe.budget.steps,
+        "steps": steps,
         "tokens": tokens,
         "flops": flops.total * tokens,
         "learning_rate": rate,

@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from models.sizes import NAMED_SIZES, Attention, Kind
 from sweeps.errors import BadInput
+from sweeps.rates import LearningRateRule, RateOrRule
+from sweeps.strict import LIST, NUMBER, RULE, Positive, Share, Strict
 
 STUDIES = Path(__file__).parent / "studies"
 """Studies that ship; a bare name on the command line means one of these."""
 
-Positive = Annotated[int, Field(ge=1, le=10**15)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Scalar = bool | int | float | str
-
-_NUMBER = "a number"
-"""Tag of the plain form of a key that may hold a number or something longer. pydantic puts the tag of the form that was
-written into the path of a problem, and only that form's problems count; `path_of` leaves it out again."""
-
-
-class Strict(BaseModel):
-    """Base of every block: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelBlock(Strict):
@@ -126,18 +117,59 @@ class TokenizerBlock(Strict):
     sample_bytes: Positive = 10_000_000
 
 
+StepsOrList = Annotated[
+    Annotated[Positive, Tag(NUMBER)] | Annotated[tuple[Positive, ...], Tag(LIST)],
+    Discriminator(lambda value: LIST if isinstance(value, list | tuple) else NUMBER),
+]
+
+
 class BudgetBlock(Strict):
     batch_tokens: Positive
     """Global batch in tokens, over all devices and accumulation."""
-    steps: Positive
+    steps: StepsOrList
+    """Updates of a run. A list, with schedule `wsd`: a run for each, the shorter ones branching from the longest where
+    their own decay begins (`sweeps.budgets`)."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> BudgetBlock:
+        steps = self.steps
+        if isinstance(steps, tuple) and (len(steps) < 2 or any(a >= b for a, b in pairwise(steps))):
+            raise ValueError(
+                f"steps {list(steps)} must list two or more budgets, each larger than the one before; "
+                "write a single one as a plain number"
+            )
+        return self
+
+    @property
+    def one(self) -> int:
+        """The steps of a run: a grid's recipes hold one number each."""
+        assert isinstance(self.steps, int)
+        return self.steps
 
 
 class ScheduleBlock(Strict):
     kind: Literal["linear", "cosine", "wsd"] = "linear"
-    warmup: Share = 0.06
-    """Share of the steps over which the rate rises linearly."""
+    warmup: Share | None = None
+    """Share of the steps over which the rate rises linearly; of the smallest where `budget.steps` lists several.
+    Default: 0.06."""
+    warmup_steps: Positive | None = None
+    """The same as a number of updates, in place of the share."""
     decay: Share = 0.2
     """`wsd` only: share of the steps, at the end, over which the rate falls linearly to zero."""
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> ScheduleBlock:
+        if self.warmup is not None and self.warmup_steps is not None:
+            raise ValueError(
+                f"warmup ({self.warmup:g}) and warmup_steps ({self.warmup_steps}) say the same twice; keep one"
+            )
+        return self
+
+    def science(self) -> dict[str, Any]:
+        """What of it changes numbers; the warm-up in the form in which it was written."""
+        if self.warmup_steps is not None:
+            return {"kind": self.kind, "warmup_steps": self.warmup_steps, "decay": self.decay}
+        return {"kind": self.kind, "warmup": 0.06 if self.warmup is None else self.warmup, "decay": self.decay}
 
 
 class OptimizerBlock(Strict):
@@ -149,45 +181,6 @@ class OptimizerBlock(Strict):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Global gradient norm; 0 switches clipping off."""
-
-
-class LearningRateRule(Strict):
-    """Peak rate at any width, from the one that was found at `width`.
-
-    `power`: rate x (width / model width) ^ power, for every weight, whatever the model's kind.
-    `mup`: the maximal-update parametrisation for Adam with a tied table (Yang et al. 2022, Tensor Programs V, table 8),
-    kind `modern` only. With m = model width / width: matrices inside the body train at rate / m; the table, biases and
-    LayerNorm gains at the rate itself; logits are divided by m; an attention head keeps its width. AdamW's shrinkage of
-    a weight in one step, its rate x weight decay, stays the same at every width; epsilon is not scaled.
-    """
-
-    rule: Literal["power", "mup"] = "power"
-    rate: Annotated[float, Field(gt=0)]
-    width: Positive
-    """Width at which `rate` was found."""
-    power: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
-    """Rule `power` only. Default: 0.5; 0 is one rate for all widths."""
-
-    @model_validator(mode="after")
-    def _own_keys(self) -> LearningRateRule:
-        if self.rule == "mup" and self.power is not None:
-            raise ValueError("rule mup has no power; remove power, or set rule to power")
-        return self
-
-    def at(self, width: int) -> float:
-        """The run's peak rate; what `mup` scales of it, the optimizer's groups scale."""
-        if self.rule == "mup":
-            return self.rate
-        power = 0.5 if self.power is None else self.power
-        return float(f"{self.rate * (self.width / width) ** power:.6g}")
-
-
-_RULE = "a rule"
-
-RateOrRule = Annotated[
-    Annotated[float, Field(gt=0), Tag(_NUMBER)] | Annotated[LearningRateRule, Tag(_RULE)],
-    Discriminator(lambda value: _RULE if isinstance(value, dict | LearningRateRule) else _NUMBER),
-]
 
 
 class RecipeBlock(Strict):
@@ -208,6 +201,21 @@ class RecipeBlock(Strict):
     optimizer: OptimizerBlock = OptimizerBlock()
     precision: Literal["fp32", "bf16"] = "bf16"
     """bf16: fp32 weights, bf16 matrix products. It changes numbers, so it belongs to the science."""
+
+    @model_validator(mode="after")
+    def _branches_share_their_start(self) -> RecipeBlock:
+        if isinstance(self.budget.steps, tuple):
+            if self.schedule.kind != "wsd":
+                raise ValueError(
+                    f"budget.steps lists several budgets, and with schedule {self.schedule.kind} they share no steps; "
+                    "set schedule.kind to wsd, or make steps an axis"
+                )
+            if self.sampling.kind == "unimax":
+                raise ValueError(
+                    "budget.steps lists several budgets, and with sampling unimax, whose shares follow from the "
+                    "budget, they share no steps; make steps an axis"
+                )
+        return self
 
 
 class ExecutionBlock(Strict):
@@ -240,13 +248,13 @@ class Study(Strict):
     """Conditions (`sweeps.where`); a cell that meets one is left out."""
     recipe: RecipeBlock
     evaluate: tuple[Literal["heldout", "intents"], ...] = ("heldout",)
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     execution: ExecutionBlock = ExecutionBlock()
     profile: str = "default"
 
 
 class StudyFile(Study):
-    profiles: dict[str, dict[str, Any]] = {}
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def studies_that_ship() -> list[str]:
@@ -336,13 +344,13 @@ def _first_problem(error: ValidationError, source: str) -> str:
 
 def path_of(location: Iterable[int | str]) -> str:
     """Where pydantic found a problem, as a dotted path of the keys that a user wrote."""
-    return ".".join(str(part) for part in location if part not in (_NUMBER, _RULE))
+    return ".".join(str(part) for part in location if part not in (NUMBER, LIST, RULE))
 
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     block: type[BaseModel] = StudyFile
-    if _RULE in path:
-        block, path = LearningRateRule, path[path.index(_RULE) + 1 :]
+    if RULE in path:
+        block, path = LearningRateRule, path[path.index(RULE) + 1 :]
     for part in path:
         inner = block.model_fields[str(part)].annotation if str(part) in block.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
