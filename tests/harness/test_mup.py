@@ -14,7 +14,7 @@ import torch
 from tiny import finish, study_text, submit_here
 from torch import Tensor
 
-from harness.launch.job import WEIGHTS
+from harness.branches import WEIGHTS
 from harness.launch.observe import observe
 from harness.store import Store, read_lines
 from harness.train.engine import RATE_SCALE, decayed_groups
