@@ -44,11 +44,12 @@ class MaskedLM(nn.Module):
         self.decoder = Decoder(config.width, config.vocabulary, bias=True)
         self.decoder.weight = self.encoder.embedding.tokens.weight
         self.encoder.embedding.tokens.tied = True
+        self.output_multiplier = config.output_multiplier
 
     def transform(self, hidden_ND: Tensor) -> Tensor:
         """The head before its table: dense, GELU, LayerNorm, (N, D) to (N, D)."""
         transformed_ND: Tensor = self.norm(F.gelu(self.dense(hidden_ND)))
-        return transformed_ND
+        return transformed_ND if self.output_multiplier == 1.0 else transformed_ND * self.output_multiplier
 
     def logits(self, hidden_ND: Tensor) -> Tensor:
         """Hidden states (N, D) to logits (N, V)."""

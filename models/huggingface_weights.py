@@ -31,6 +31,10 @@ def transformers_weights(model: MaskedLM) -> dict[str, Tensor]:
         for name, part in zip(there, torch.chunk(value, len(there)), strict=True):
             theirs[name] = part.contiguous().clone()
     assert not ours, f"weights without a name in transformers: {sorted(ours)}"
+    if config.output_multiplier != 1.0:
+        # transformers multiplies nothing between the head's norm and the table: the norm's gain, which has no bias
+        # beside it here, carries the factor.
+        theirs["lm_head.layer_norm.weight"] *= config.output_multiplier
     return theirs if config.kind == "xlm-r" else theirs | _only_in_esm(model, theirs)
 
 

@@ -48,6 +48,9 @@ class EncoderConfig:
     gated: bool = False
     """`modern` only: GeGLU (Shazeer 2020), down(gelu(a) * b) with a and b of the feed-forward width each. At the same
     width that is half as many weights again; a feed-forward of 8/3 the model's width instead of 4 keeps them equal."""
+    output_multiplier: float = 1.0
+    """What the states are multiplied with before the tied table makes logits of them: base width / width under the
+    maximal-update parametrisation (Tensor Programs V, table 8)."""
 
     def __post_init__(self) -> None:
         if self.attention not in get_args(Attention):
@@ -70,6 +73,10 @@ class EncoderConfig:
             raise ValueError(f"model kind {self.kind} has no gated feed-forward; remove gated, or set kind to modern")
         if self.rotary_base <= 1.0:
             raise ValueError(f"model rotary_base is {self.rotary_base}; it must be above 1")
+        if not self.output_multiplier > 0.0:
+            raise ValueError(f"model output_multiplier is {self.output_multiplier}; it must be above 0")
+        if self.kind == "xlm-r" and self.output_multiplier != 1.0:
+            raise ValueError("an output_multiplier is for kind modern; RoBERTa has none, so kind xlm-r takes 1")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"model dropout is {self.dropout}; it must lie in [0, 1)")
 

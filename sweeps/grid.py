@@ -12,14 +12,16 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.cost import parameters, training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads, dial
+from sweeps.budgets import Trunk, budgets, trunk_of
 from sweeps.errors import BadInput
 from sweeps.languages import LANGUAGE_SETS, language_set
-from sweeps.study import LearningRateRule, MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study
+from sweeps.rates import LearningRateRule
+from sweeps.study import MaskSplitBlock, ModelBlock, RecipeBlock, SamplingBlock, Study, path_of
 from sweeps.where import matches
 
 SCIENCE_VERSION = 1
@@ -56,6 +58,8 @@ class Run:
     """Resolved and JSON-able. The harness trains from this and from nothing else."""
     axes: dict[str, Any]
     """What figures and conditions may name: languages, set, K, alpha, width, ... and the run's cost."""
+    trunk: Trunk | None = None
+    """The run of the study that it may start from; its numbers are the same without."""
 
 
 def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | None = None) -> list[Run]:
@@ -94,10 +98,16 @@ def expand(study: Study, corpus_key: str, corpus_languages: Mapping[str, int] | 
     for chosen in itertools.product(*axes.values()):
         point = dict(zip(axes, chosen, strict=True))
         languages = sets[_set_name(point["languages"])]
-        recipe = _with_axes(study, point)
-        run = _resolve(study, recipe, languages, superset, point, corpus_key)
-        if not any(matches(condition, run.axes) for condition in study.exclude):
-            runs[run.id] = run
+        family = [
+            run
+            for recipe in budgets(_with_axes(study, point))
+            for run in [_resolve(study, recipe, languages, superset, point, corpus_key)]
+            if not any(matches(condition, run.axes) for condition in study.exclude)
+        ]
+        # Budgets rise, so what is left of a family ends with its trunk.
+        for run in family:
+            trunk = trunk_of(run.science, family[-1].id) if run is not family[-1] else None
+            runs[run.id] = replace(run, trunk=trunk)
     if not runs:
         raise BadInput(f"study {study.name}: the grid is empty, exclude removes every cell")
     return list(runs.values())
@@ -147,13 +157,20 @@ def _with_axes(study: Study, point: Mapping[str, Any]) -> RecipeBlock:
         return RecipeBlock.model_validate(raw)
     except ValueError as error:
         first = error.errors()[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
-        path = ".".join(map(str, first["loc"]))
+        path = path_of(first["loc"])
         raise BadInput(f"study {study.name}, axes: {path or 'recipe'} at {dict(point)}: {first['msg']}") from error
 
 
 def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
     """The encoder of a recipe, derived values filled in. Raises BadInput for sizes that do not fit together."""
     block = recipe.model
+    rule = recipe.learning_rate
+    mup = rule if isinstance(rule, LearningRateRule) and rule.rule == "mup" else None
+    if mup is not None and block.kind != "modern":
+        raise BadInput(
+            f"study {study}, recipe.learning_rate: rule mup is for model kind modern; kind {block.kind} starts from "
+            "RoBERTa's 0.02 at every width, which is not its initialisation: write rule: power, or a number"
+        )
     try:
         size = _size(block)
         width = size["width"]
@@ -162,14 +179,15 @@ def encoder_config(recipe: RecipeBlock, study: str) -> EncoderConfig:
             vocabulary=block.vocabulary + 2,
             width=width,
             layers=size["layers"],
-            heads=block.heads or size.get("heads") or default_heads(width),
-            feedforward=block.feedforward or default_feedforward(width),
+            heads=_heads(block, size, mup),
+            feedforward=_feedforward(block, width, mup),
             positions=recipe.row_tokens,
             dropout=block.dropout,
             # Learned positions know no rotary base: it must not change the id of a run it cannot change.
             rotary_base=block.rotary_base if block.kind == "modern" else EncoderConfig.rotary_base,
             attention=recipe.attention,
             gated=block.gated,
+            output_multiplier=1.0 if mup is None else mup.width / width,
         )
     except ValueError as error:
         raise BadInput(f"study {study}, recipe.model: {error}") from error
@@ -183,6 +201,41 @@ def _size(block: ModelBlock) -> dict[str, int]:
         return dial(block.dial)
     assert block.width is not None and block.layers is not None, "ModelBlock asks for one of the three"
     return {"width": block.width, "layers": block.layers}
+
+
+def _heads(block: ModelBlock, size: Mapping[str, int], mup: LearningRateRule | None) -> int:
+    """Number of heads. Under muP a head is as wide as at the base width, so that attention's 1 / sqrt(head width) is
+    one constant for all widths (Tensor Programs V asks for 1 / head width where it grows)."""
+    width, head_width = size["width"], block.head_width
+    if mup is not None and head_width is None:
+        heads = block.heads or default_heads(mup.width)
+        head_width, rest = divmod(mup.width, heads)
+        if rest:
+            raise ValueError(f"{heads} heads do not divide {mup.width}, the width of learning_rate's rule mup")
+    if head_width is None:
+        return block.heads or size.get("heads") or default_heads(width)
+    if width % head_width:
+        raise ValueError(
+            f"width {width} is not a multiple of the head width {head_width}"
+            + (", which rule mup keeps at all widths; set head_width" if mup and block.head_width is None else "")
+        )
+    return width // head_width
+
+
+def _feedforward(block: ModelBlock, width: int, mup: LearningRateRule | None) -> int:
+    """Feed-forward width; one that is given grows with the width under muP, or its matrices would be no square ones
+    in the limit, and their rates other than those of the rule."""
+    if block.feedforward is None:
+        return default_feedforward(width)
+    if mup is None:
+        return block.feedforward
+    grown, rest = divmod(block.feedforward * width, mup.width)
+    if rest:
+        raise ValueError(
+            f"feedforward {block.feedforward} at width {mup.width} (rule mup) is "
+            f"{block.feedforward * width}/{mup.width} at width {width}, no whole number; leave it out (4 x width)"
+        )
+    return grown
 
 
 def _resolve(
@@ -205,9 +258,17 @@ def _resolve(
     masks = max(1, round(recipe.mask_rate * recipe.row_tokens))
     if masks > (recipe.row_tokens - 1) // 2:
         raise BadInput(f"study {study.name}, recipe.mask_rate: {recipe.mask_rate} masks more than half of a row")
+    steps = recipe.budget.one
+    if (recipe.schedule.warmup_steps or 0) > steps:
+        raise BadInput(
+            f"study {study.name}, recipe.schedule.warmup_steps: {recipe.schedule.warmup_steps} is more than the run's "
+            f"{steps} steps, so the rate would never reach its peak"
+        )
     encoder = encoder_config(recipe, study.name)
     rule = recipe.learning_rate
     rate = rule.at(encoder.width) if isinstance(rule, LearningRateRule) else rule
+    # One number twice over: the rate of hidden matrices and the logits both fall with the width (Tensor Programs V).
+    hidden_scale = encoder.output_multiplier
     tokenizer = recipe.tokenizer
     science: dict[str, Any] = {
         "version": SCIENCE_VERSION,
@@ -226,19 +287,21 @@ def _resolve(
         "model": _model_science(encoder),
         "row_tokens": recipe.row_tokens,
         "batch_rows": rows,
-        "steps": recipe.budget.steps,
+        "steps": steps,
         "mask_rate": recipe.mask_rate,
         # A key younger than the first runs stands only where it says something, so that their ids stay.
         **({} if recipe.mask_split == MaskSplitBlock() else {"mask_split": recipe.mask_split.model_dump()}),
         **({"whole_word": True} if recipe.whole_word else {}),
         "learning_rate": rate,
-        "schedule": recipe.schedule.model_dump(),
+        # muP: the share of the rate at which matrices inside the body train. None at the base width: an ordinary run.
+        **({"hidden_rate_scale": hidden_scale} if hidden_scale != 1.0 else {}),
+        "schedule": recipe.schedule.science(),
         "optimizer": recipe.optimizer.model_dump(),
         "precision": recipe.precision,
         "seed": seed,
     }
     size = parameters(encoder)
-    tokens = recipe.budget.batch_tokens * recipe.budget.steps
+    tokens = recipe.budget.batch_tokens * steps
     flops = training_flops_per_token(encoder, tokens_per_row=recipe.row_tokens, masked_share=masks / recipe.row_tokens)
     axes = {
         "set": _set_name(point["languages"]),
@@ -252,7 +315,7 @@ def _resolve(
         "body_parameters": size.body,
         "embedding_parameters": size.embedding,
         "batch_tokens": recipe.budget.batch_tokens,
-        "steps": recipe.budget.steps,
+        "steps": steps,
         "tokens": tokens,
         "flops": flops.total * tokens,
         "learning_rate": rate,
@@ -264,9 +327,9 @@ def _resolve(
 def _model_science(config: EncoderConfig) -> dict[str, Any]:
     """The encoder's fields; one younger than the first runs stands only where it says something."""
     fields = asdict(config)
-    for young in ("attention", "gated"):
-        if fields[young] == getattr(EncoderConfig, young):
-            del fields[young]
+    for younger in ("attention", "gated", "output_multiplier"):
+        if fields[younger] == getattr(EncoderConfig, younger):
+            del fields[younger]
     return fields
 
 

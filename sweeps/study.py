@@ -7,27 +7,23 @@ question). `sweeps.grid` turns it into cells and runs.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from models.sizes import NAMED_SIZES, Attention, Kind
 from sweeps.errors import BadInput
+from sweeps.rates import LearningRateRule, RateOrRule
+from sweeps.strict import LIST, NUMBER, RULE, Positive, Share, Strict
 
 STUDIES = Path(__file__).parent / "studies"
 """Studies that ship; a bare name on the command line means one of these."""
 
-Positive = Annotated[int, Field(ge=1, le=10**15)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Scalar = bool | int | float | str
-
-
-class Strict(BaseModel):
-    """Base of every block: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelBlock(Strict):
@@ -41,7 +37,11 @@ class ModelBlock(Strict):
     width: Positive | None = None
     layers: Positive | None = None
     heads: Positive | None = None
+    """Attention heads. With the learning-rate rule `mup`: those at the rule's width, and the head keeps its width."""
+    head_width: Positive | None = None
+    """Width of one attention head, in place of `heads`: their number is then width / head_width."""
     feedforward: Positive | None = None
+    """Default: 4 x width. With the learning-rate rule `mup`: at the rule's width, and it grows with the width."""
     vocabulary: Positive
     """SentencePiece entries; the table has two rows more (<pad>, <mask>)."""
     dropout: Share = 0.0
@@ -60,6 +60,8 @@ class ModelBlock(Strict):
                 f"give size ({', '.join(NAMED_SIZES)}), or dial, or both width and layers; "
                 f"this has {' and '.join(given) or 'none of them'}"
             )
+        if self.heads is not None and self.head_width is not None:
+            raise ValueError(f"heads ({self.heads}) and head_width ({self.head_width}) say the same twice; keep one")
         return self
 
 
@@ -123,18 +125,59 @@ class TokenizerBlock(Strict):
     sample_bytes: Positive = 10_000_000
 
 
+StepsOrList = Annotated[
+    Annotated[Positive, Tag(NUMBER)] | Annotated[tuple[Positive, ...], Tag(LIST)],
+    Discriminator(lambda value: LIST if isinstance(value, list | tuple) else NUMBER),
+]
+
+
 class BudgetBlock(Strict):
     batch_tokens: Positive
     """Global batch in tokens, over all devices and accumulation."""
-    steps: Positive
+    steps: StepsOrList
+    """Updates of a run. A list, with schedule `wsd`: a run for each, the shorter ones branching from the longest where
+    their own decay begins (`sweeps.budgets`)."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> BudgetBlock:
+        steps = self.steps
+        if isinstance(steps, tuple) and (len(steps) < 2 or any(a >= b for a, b in pairwise(steps))):
+            raise ValueError(
+                f"steps {list(steps)} must list two or more budgets, each larger than the one before; "
+                "write a single one as a plain number"
+            )
+        return self
+
+    @property
+    def one(self) -> int:
+        """The steps of a run: a grid's recipes hold one number each."""
+        assert isinstance(self.steps, int)
+        return self.steps
 
 
 class ScheduleBlock(Strict):
     kind: Literal["linear", "cosine", "wsd"] = "linear"
-    warmup: Share = 0.06
-    """Share of the steps over which the rate rises linearly."""
+    warmup: Share | None = None
+    """Share of the steps over which the rate rises linearly; of the smallest where `budget.steps` lists several.
+    Default: 0.06."""
+    warmup_steps: Positive | None = None
+    """The same as a number of updates, in place of the share."""
     decay: Share = 0.2
     """`wsd` only: share of the steps, at the end, over which the rate falls linearly to zero."""
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> ScheduleBlock:
+        if self.warmup is not None and self.warmup_steps is not None:
+            raise ValueError(
+                f"warmup ({self.warmup:g}) and warmup_steps ({self.warmup_steps}) say the same twice; keep one"
+            )
+        return self
+
+    def science(self) -> dict[str, Any]:
+        """What of it changes numbers; the warm-up in the form in which it was written."""
+        if self.warmup_steps is not None:
+            return {"kind": self.kind, "warmup_steps": self.warmup_steps, "decay": self.decay}
+        return {"kind": self.kind, "warmup": 0.06 if self.warmup is None else self.warmup, "decay": self.decay}
 
 
 class OptimizerBlock(Strict):
@@ -146,18 +189,6 @@ class OptimizerBlock(Strict):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Global gradient norm; 0 switches clipping off."""
-
-
-class LearningRateRule(Strict):
-    """Peak rate as a power law of the width: rate x (width / model width) ^ power."""
-
-    rate: Annotated[float, Field(gt=0)]
-    width: Positive
-    """Width at which `rate` was found."""
-    power: Annotated[float, Field(ge=0.0, le=2.0)] = 0.5
-
-    def at(self, width: int) -> float:
-        return float(f"{self.rate * (self.width / width) ** self.power:.6g}")
 
 
 class RecipeBlock(Strict):
@@ -172,12 +203,27 @@ class RecipeBlock(Strict):
     """Mask all pieces of a word together; the number of masks in a row stays the same."""
     attention: Attention = "row"
     """What a token may look at: its row, or its document (a row holds several where documents are short)."""
-    learning_rate: Annotated[float, Field(gt=0)] | LearningRateRule
+    learning_rate: RateOrRule
     """Peak rate: a number, or a rule across widths (an untuned rate at each width fakes the capacity axis)."""
     schedule: ScheduleBlock = ScheduleBlock()
     optimizer: OptimizerBlock = OptimizerBlock()
     precision: Literal["fp32", "bf16"] = "bf16"
     """bf16: fp32 weights, bf16 matrix products. It changes numbers, so it belongs to the science."""
+
+    @model_validator(mode="after")
+    def _branches_share_their_start(self) -> RecipeBlock:
+        if isinstance(self.budget.steps, tuple):
+            if self.schedule.kind != "wsd":
+                raise ValueError(
+                    f"budget.steps lists several budgets, and with schedule {self.schedule.kind} they share no steps; "
+                    "set schedule.kind to wsd, or make steps an axis"
+                )
+            if self.sampling.kind == "unimax":
+                raise ValueError(
+                    "budget.steps lists several budgets, and with sampling unimax, whose shares follow from the "
+                    "budget, they share no steps; make steps an axis"
+                )
+        return self
 
 
 class ExecutionBlock(Strict):
@@ -210,13 +256,13 @@ class Study(Strict):
     """Conditions (`sweeps.where`); a cell that meets one is left out."""
     recipe: RecipeBlock
     evaluate: tuple[Literal["heldout", "intents"], ...] = ("heldout",)
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     execution: ExecutionBlock = ExecutionBlock()
     profile: str = "default"
 
 
 class StudyFile(Study):
-    profiles: dict[str, dict[str, Any]] = {}
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def studies_that_ship() -> list[str]:
@@ -289,7 +335,7 @@ def _first_problem(error: ValidationError, source: str) -> str:
     """One sentence for the first problem that pydantic found."""
     # An unknown key first: a misspelt one is also a missing one, and the spelling is what to mend.
     problem = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in problem["loc"])
+    path = path_of(problem["loc"])
     if problem["type"] == "extra_forbidden":
         legal = _fields_at(problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), legal, n=1)
@@ -304,8 +350,15 @@ def _first_problem(error: ValidationError, source: str) -> str:
     return f"{source}, {path}: {message}{shown}"
 
 
+def path_of(location: Iterable[int | str]) -> str:
+    """Where pydantic found a problem, as a dotted path of the keys that a user wrote."""
+    return ".".join(str(part) for part in location if part not in (NUMBER, LIST, RULE))
+
+
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     block: type[BaseModel] = StudyFile
+    if RULE in path:
+        block, path = LearningRateRule, path[path.index(RULE) + 1 :]
     for part in path:
         inner = block.model_fields[str(part)].annotation if str(part) in block.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

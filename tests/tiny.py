@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from harness.corpus.artefact import Corpus, LanguageText, point, write_corpus
@@ -89,9 +90,9 @@ def submit_here(store: Store, text: str) -> tuple[Study, list[Run]]:
     return study, runs
 
 
-def start_queue(store: Store, study: str, slots: int = 1) -> subprocess.Popen[bytes]:
+def start_queue(store: Store, study: str, slots: int = 1, only: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """The real queue, as a process of ours that can be waited for."""
-    command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots)]
+    command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots), *only]
     return subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL)
 
 

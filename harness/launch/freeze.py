@@ -39,6 +39,7 @@ def freeze(store: Store, study: Study, runs: list[Run], *, corpus_note: str, com
         "evaluate": list(study.evaluate),
         "execution": study.execution.model_dump(),
         "runs": [run.id for run in runs],
+        "branches": {run.id: {"trunk": run.trunk.run, "step": run.trunk.step} for run in runs if run.trunk},
         "command": command,
     }
     write_json(store.studies / f"{study.name}.json", record)

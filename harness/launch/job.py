@@ -13,10 +13,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from harness.branches import TAKEN, WEIGHTS
 from harness.store import SCHEMA, Store, lease, now, read_json, read_lines, write_json, write_text
 from sweeps.errors import BadInput
-
-WEIGHTS = "final/model.safetensors"
 
 
 def main(root: str, run_id: str, attempt: int) -> None:
@@ -95,10 +94,21 @@ def _attempt(
 
         stream = open_stream(store, science)
         rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
+        branch = settings.get("branch")
         asked: Stopped | None = None
         with joined(rank, world, local_rank, rendezvous) as ranks:
             try:
-                trained = train(science, execution, stream, ranks, folder=folder, attempt=attempt, stop=stop)
+                trained = train(
+                    science,
+                    execution,
+                    stream,
+                    ranks,
+                    folder=folder,
+                    attempt=attempt,
+                    stop=stop,
+                    trunk=(store.run(branch["trunk"]), branch["step"]) if branch else None,
+                    keep=settings.get("keep", ()),
+                )
             except Stopped as stopped:  # all ranks agreed on it, so they leave the group together, in order
                 asked = stopped
         if asked is not None:
@@ -118,6 +128,8 @@ def _attempt(
     done = read_json(folder / "done.json") if (folder / "done.json").exists() else {"tasks": []}
     finished = sorted({*done["tasks"], *tasks})
     record = {"schema": SCHEMA, "finished": now(), "tasks": finished, "attempts": attempt}
+    if (folder / TAKEN).exists():  # part of the training was another run's
+        record["branch"] = read_json(folder / TAKEN)
     write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 1)})
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.branches import has_begun, is_kept, release, steps_to_keep
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import attempt_folders, observe
 from harness.processes import identity, lives
@@ -108,6 +109,7 @@ class Queue:
     def __init__(self, store: Store, study: dict[str, Any], slots: int, only: list[str]) -> None:
         self.store, self.study, self.slots = store, study, slots
         self.execution: dict[str, Any] = study["execution"]
+        self.branches: dict[str, Any] = study.get("branches", {})
         wanted = [run for run in study["runs"] if not only or run in only]
         # Long runs first: the slots then end together.
         self.todo: list[str] = sorted(wanted, key=self._cost, reverse=True)
@@ -152,6 +154,7 @@ class Queue:
             if entry.job.done():
                 self.active.remove(entry)
                 self._close(entry)
+                release(self.store, self.branches)
         while not self.stopping and len(self.active) < self.slots and (run := self._next()) is not None:
             self._launch(run)
         self.say("stopping" if self.stopping else "running", active=[entry.run for entry in self.active])
@@ -162,10 +165,21 @@ class Queue:
             seen = observe(self.store, run, self.study["evaluate"])
             if seen.state == "done":
                 self.todo.remove(run)
-            elif seen.state != "running":
+            elif seen.state != "running" and not self._held(run):
                 self.todo.remove(run)
                 return run
         return None
+
+    def _held(self, run: str) -> bool:
+        """Whether a run waits for its trunk: one of ours that is still to come to the step where it branches off."""
+        branch = self.branches.get(run)
+        if branch is None or has_begun(self.store.run(run)):
+            return False
+        trunk, step = branch["trunk"], int(branch["step"])
+        ours = trunk in self.todo or any(entry.run == trunk for entry in self.active)
+        if not ours or is_kept(self.store.run(trunk), step):
+            return False
+        return observe(self.store, trunk, self.study["evaluate"]).step <= step
 
     def _launch(self, run: str) -> None:
         import submitit
@@ -180,7 +194,16 @@ class Queue:
             return
         taken = {entry.slot for entry in self.active}
         slot = next(number for number in range(self.slots) if number not in taken)
-        settings = {"execution": self.execution, "tasks": self.study["evaluate"], "slot": slot, "cluster": "local"}
+        settings: dict[str, Any] = {
+            "execution": self.execution,
+            "tasks": self.study["evaluate"],
+            "slot": slot,
+            "cluster": "local",
+        }
+        if run in self.branches:
+            settings["branch"] = self.branches[run]
+        if keep := steps_to_keep(self.store, self.branches, run):
+            settings["keep"] = keep
         write_json(attempt_folder / "execution.json", settings | provenance())
         executor = submitit.LocalExecutor(folder=attempt_folder)
         devices = int(self.execution["devices"])

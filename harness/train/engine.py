@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from harness.train.ranks import Ranks
 from models.heads import MaskedLM
 
+RATE_SCALE = "rate_scale"
+"""Key of a parameter group that trains at a share of the rate; DeepSpeed carries it along."""
+
 
 class MaskedLMStep(nn.Module):
     """What the engine drives: a masked batch to its mean loss in nats, with the run's precision inside."""
@@ -31,12 +34,24 @@ class MaskedLMStep(nn.Module):
             return self.model.mean_loss(ids_BT, index_N, labels_N)
 
 
-def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two parameter groups: matrices and tables with weight decay; biases and LayerNorm gains without."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def decayed_groups(module: nn.Module, weight_decay: float, hidden_rate_scale: float = 1.0) -> list[dict[str, Any]]:
+    """Parameter groups: matrices and tables with weight decay; biases and LayerNorm gains without.
+
+    A `hidden_rate_scale` other than 1 (muP: base width / width) puts the matrices inside the body, every one but the
+    token table, into a first group of their own, which trains at that share of the rate. AdamW shrinks a weight by
+    rate x weight decay at each step; that product is kept the same for all widths, so their decay is divided by the
+    scale.
+    """
+    named = [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+    vectors = {"params": [p for _, p in named if p.dim() < 2], "weight_decay": 0.0}
+    if hidden_rate_scale == 1.0:
+        return [{"params": [p for _, p in named if p.dim() >= 2], "weight_decay": weight_decay}, vectors]
+    hidden = [p for name, p in named if p.dim() >= 2 and not name.endswith("tokens.weight")]
+    tables = [p for name, p in named if p.dim() >= 2 and name.endswith("tokens.weight")]
     return [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": hidden, "weight_decay": weight_decay / hidden_rate_scale, RATE_SCALE: hidden_rate_scale},
+        {"params": tables, "weight_decay": weight_decay},
+        vectors,
     ]
 
 
@@ -49,6 +64,7 @@ def build_engine(
     zero_stage: int,
     micro_rows: int,
     accumulation: int,
+    hidden_rate_scale: float = 1.0,
 ) -> Any:
     """A DeepSpeed engine around `model`. The process group stands already (`harness.train.ranks.joined`)."""
     import deepspeed  # takes seconds to import, and reads the rank variables when it does
@@ -58,7 +74,7 @@ def build_engine(
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     step = MaskedLMStep(model, bf16=bf16).to(ranks.device)
     adamw = torch.optim.AdamW(
-        decayed_groups(step, optimizer["weight_decay"]),
+        decayed_groups(step, optimizer["weight_decay"], hidden_rate_scale),
         lr=0.0,  # set before every update from the schedule
         betas=(optimizer["beta1"], optimizer["beta2"]),
         eps=optimizer["epsilon"],
@@ -84,7 +100,7 @@ def build_engine(
 
 def set_learning_rate(engine: Any, rate: float) -> None:
     for group in engine.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(RATE_SCALE, 1.0)
 
 
 def gathered_weights(engine: Any, zero_stage: int) -> dict[str, Tensor]:

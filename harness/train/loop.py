@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch.nn.utils import get_total_norm
 
 from harness.batches.keyed import key
 from harness.batches.stream import BatchStream
+from harness.branches import kept_folder, start_from_trunk
 from harness.store import append_lines
 from harness.train import checkpoint
 from harness.train.engine import build_engine, gathered_weights, set_learning_rate
@@ -67,8 +68,12 @@ def train(
     folder: Path,
     attempt: int,
     stop: StopFlag,
+    trunk: tuple[Path, int] | None = None,
+    keep: Collection[int] = (),
 ) -> Trained:
-    """Train one run from its newest checkpoint, or from its seed, to its last step."""
+    """Train one run from its newest checkpoint, or from its trunk's (folder and step), or from its seed, to its last
+    step; commit its state after the steps in `keep`, for runs that branch there (`harness.branches`).
+    """
     steps, batch_rows, seed = science["steps"], science["batch_rows"], science["seed"]
     micro_rows, accumulation = split_batch(batch_rows, ranks.world, execution["micro_rows"])
     config = EncoderConfig(**science["model"])
@@ -80,9 +85,13 @@ def train(
         zero_stage=execution["zero"],
         micro_rows=micro_rows,
         accumulation=accumulation,
+        hidden_rate_scale=science.get("hidden_rate_scale", 1.0),
     )
     checkpoints = folder / "checkpoints"
     first = checkpoint.load(engine, checkpoints, ranks, execution["zero"])
+    if first == 0 and trunk is not None:
+        tokens = batch_rows * science["row_tokens"]
+        first = start_from_trunk(engine, *trunk, ranks, execution["zero"], folder=folder, batch_tokens=tokens)
     heartbeat = Heartbeat(folder, attempt, steps) if ranks.first else None
     log_every = max(1, steps // LINES_PER_RUN)
     loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
@@ -143,6 +152,8 @@ def train(
                 )
             loss_sum.zero_()
             losses, last_log = 0, now
+        if done in keep:
+            checkpoint.save(engine, kept_folder(folder, done), done, ranks, execution["zero"])
         if done < steps and (ranks.world == 1 or done % AGREE_EVERY == 0):
             save_due = time.monotonic() - last_save > execution["checkpoint_seconds"]
             wanted = _agreed(int(stop.raised) * 2 + int(save_due), ranks)

@@ -93,8 +93,8 @@ def _number(value: float) -> float | None:
 
 
 def export(options: Namespace) -> int:
+    from harness.branches import WEIGHTS
     from harness.evaluate.score import load_model
-    from harness.launch.job import WEIGHTS
     from harness.prepare import open_tokenizer
     from models.huggingface import export_folder
 

@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import finish, last_exit, start_queue, study_text, submit_here
 
+from harness.branches import WEIGHTS
 from harness.launch import queue
-from harness.launch.job import WEIGHTS
 from harness.launch.observe import observe
 from harness.store import Store, read_json, read_lines
 

@@ -117,6 +117,14 @@ def test_both_compute_the_same_logits(pair: tuple[MaskedLM, Any], padded: bool) 
     assert (mine - their).abs().max() < 1e-5 * max(1.0, float(their.abs().max()))
 
 
+def test_a_model_with_an_output_multiplier_keeps_its_logits(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    ours = model_for(tokenizer, "modern", output_multiplier=0.25)
+    export_folder(ours, tokenizer.folder / "sentencepiece.model", tmp_path / "model")
+    with torch.no_grad():
+        mine, their, _ = both_logits((ours, loaded(tmp_path / "model")), padded=False)
+    assert (mine - their).abs().max() < 1e-5 * max(1.0, float(their.abs().max()))
+
+
 @PADDED
 def test_both_have_the_same_gradient_of_every_weight(pair: tuple[MaskedLM, Any], padded: bool) -> None:
     ours, theirs = pair
