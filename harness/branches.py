@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.store import Store, now, write_json
+from harness.store import Store, digest, now, read_json, write_json
 from sweeps.errors import BadInput
 
 TAKEN = "branch.json"
@@ -69,10 +69,12 @@ def start_from_trunk(
     """
     from harness.train import checkpoint
 
+    whose = digest(read_json(trunk_folder / "run.json")["science"])
     names = (path.name for path in (trunk_folder / "branches").glob("[0-9]*"))
     for kept in sorted((int(name) for name in names if int(name) <= step), reverse=True):
         try:
-            done = checkpoint.load(engine, kept_folder(trunk_folder, kept), ranks, zero_stage)
+            checkpoints = checkpoint.Checkpoints(kept_folder(trunk_folder, kept), whose)
+            done, _ = checkpoint.load(engine, checkpoints, ranks, zero_stage)
         except BadInput as error:  # written by other ranks or another version: no reason not to train alone
             if ranks.first:
                 print(f"the trunk's state at step {kept} is not used: {error}", flush=True)

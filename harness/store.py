@@ -21,13 +21,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sweeps.errors import BadInput
 
 ROOT_VARIABLE = "BABELSCALE_ROOT"
 DEFAULT_ROOT = "babelscale-data"
+_BLOCK = 1 << 16
 SCHEMA = 1
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the kernel answers where nothing more fits: the disk, the quota, the largest file allowed."""
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -41,7 +44,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk knows the names in `folder`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -63,7 +67,7 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
                 os.fsync(stream.fileno())
         beside.replace(path)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
@@ -95,21 +99,36 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Append JSON lines. A line cut short by an earlier kill is closed first, so that it spoils only itself."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    with path.open("ab+") as stream:
-        if stream.tell() > 0:
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":
-                text = "\n" + text
-        stream.write(text.encode())
-        stream.flush()
+    """Append JSON lines, all of them or none. A line cut short by an earlier kill is taken away first."""
+    data = memoryview("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    with path.open("ab+", buffering=0) as stream:
+        end = _end_of_last_line(stream)
+        stream.truncate(end)
+        try:
+            while data:
+                data = data[stream.write(data) :]
+        except OSError:
+            stream.truncate(end)
+            raise
+
+
+def _end_of_last_line(stream: BinaryIO) -> int:
+    """Bytes of a file up to and with its last line feed."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - _BLOCK)
+        stream.seek(begin)
+        if (found := stream.read(end - begin).rfind(b"\n")) >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
 
 
 def explain(error: OSError, path: Path) -> BadInput | OSError:
     """Turn what a user can mend (full disk, no permission) into one sentence; leave the rest as it is."""
-    if error.errno == errno.ENOSPC:
-        return BadInput(f"no space left on the disk that holds {path}: free some, then run the same command again")
+    if error.errno in DISK_FULL:
+        why = "" if error.errno == errno.ENOSPC else f" ({os.strerror(error.errno)})"
+        return BadInput(f"no space left on the disk that holds {path}{why}: free some, then run the same command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return BadInput(
             f"{path} cannot be written ({os.strerror(error.errno or 0)}): "
@@ -139,7 +158,7 @@ def whole_folder(path: Path, *, durable: bool = True) -> Iterator[Path]:
                     os.fsync(stream.fileno())
         beside.rename(path)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise explain(error, path) from error
     finally:

@@ -90,9 +90,17 @@ def submit_here(store: Store, text: str) -> tuple[Study, list[Run]]:
     return study, runs
 
 
-def start_queue(store: Store, study: str, slots: int = 1, only: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """The real queue, as a process of ours that can be waited for."""
+def start_queue(
+    store: Store, study: str, slots: int = 1, only: Sequence[str] = (), *, largest_file: int = 0
+) -> subprocess.Popen[bytes]:
+    """The real queue, as a process of ours that can be waited for.
+
+    `largest_file`: bytes that any file it or its jobs write may have, 0 for any; the kernel answers EFBIG beyond.
+    """
     command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots), *only]
+    if largest_file:
+        limit = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+        command = [sys.executable, "-c", limit + "os.execv(sys.argv[2], sys.argv[2:])", str(largest_file), *command]
     return subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL)
 
 

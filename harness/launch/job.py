@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.branches import TAKEN, WEIGHTS
-from harness.store import SCHEMA, Store, lease, now, read_json, read_lines, write_json, write_text
+from harness.store import (
+    SCHEMA,
+    Store,
+    explain,
+    lease,
+    now,
+    read_json,
+    read_lines,
+    sync_folder,
+    write_json,
+    write_text,
+)
 from sweeps.errors import BadInput
 
 
@@ -135,7 +146,7 @@ def _attempt(
 
 def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained: Any) -> None:
     """The canonical weights (fp32, by parameter name), and the records that training itself yields."""
-    from safetensors.torch import save_file
+    from harness.train.pieces import write_tensors
 
     final = folder / WEIGHTS
     final.parent.mkdir(exist_ok=True)
@@ -150,10 +161,13 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
     ]
     _record(folder, run_id, "training", science["steps"], rows)
     beside = final.with_name(".model.tmp")
-    save_file(trained.weights, beside)
-    with beside.open("rb") as stream:
-        os.fsync(stream.fileno())
-    beside.replace(final)
+    try:
+        write_tensors(beside, trained.weights)
+        beside.replace(final)
+        sync_folder(final.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)  # it may be what fills the disk
+        raise explain(error, final) from error
 
 
 def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]]) -> None:

@@ -23,10 +23,10 @@ from torch.nn.utils import get_total_norm
 from harness.batches.keyed import key
 from harness.batches.stream import BatchStream
 from harness.branches import kept_folder, start_from_trunk
-from harness.store import append_lines
+from harness.store import digest
 from harness.train import checkpoint
 from harness.train.engine import build_engine, gathered_weights, set_learning_rate
-from harness.train.heartbeat import Heartbeat, StopFlag
+from harness.train.heartbeat import Heartbeat, Journal, StopFlag, say
 from harness.train.ranks import Ranks, summed
 from harness.train.schedule import learning_rate_at
 from models.heads import build_masked_lm
@@ -87,15 +87,19 @@ def train(
         accumulation=accumulation,
         hidden_rate_scale=science.get("hidden_rate_scale", 1.0),
     )
-    checkpoints = folder / "checkpoints"
-    first = checkpoint.load(engine, checkpoints, ranks, execution["zero"])
+    whose = digest(science)
+    checkpoints = checkpoint.Checkpoints(folder / "checkpoints", whose)
+    first, state = checkpoint.load(engine, checkpoints, ranks, execution["zero"])
     if first == 0 and trunk is not None:
         tokens = batch_rows * science["row_tokens"]
         first = start_from_trunk(engine, *trunk, ranks, execution["zero"], folder=folder, batch_tokens=tokens)
     heartbeat = Heartbeat(folder, attempt, steps) if ranks.first else None
+    journal = Journal(folder / "metrics.jsonl")
     log_every = max(1, steps // LINES_PER_RUN)
-    loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
-    losses, last_log, last_save = 0, time.monotonic(), time.monotonic()
+    # Losses since the last line of metrics: they travel in the checkpoint, so a resumed run writes the same lines.
+    carried = state.get("loss_sum", 0.0) * accumulation * ranks.world if ranks.first else 0.0
+    loss_sum = torch.tensor(carried, dtype=torch.float64, device=ranks.device)
+    losses, last_log, last_save = state.get("unlogged", 0) * accumulation, time.monotonic(), time.monotonic()
     began = time.monotonic()
     gc.collect()
     gc.freeze()  # the collector never walks the model again
@@ -145,23 +149,30 @@ def train(
                     "tokens": done * batch_rows * science["row_tokens"],
                     "tokens_per_second": round(speed),
                 }
-                append_lines(folder / "metrics.jsonl", [row])
-                print(f"step {done}/{steps}  loss {mean:.4f}  rate {rate:.2e}  {speed:,.0f} tokens/s", flush=True)
+                journal.write(row | ({"problem": heartbeat.problem} if heartbeat.problem else {}))
+                say(f"step {done}/{steps}  loss {mean:.4f}  rate {rate:.2e}  {speed:,.0f} tokens/s")
                 heartbeat.beat(
                     done, loss=mean, tokens_per_second=speed, steps_done_here=done - first, seconds=now - began
                 )
             loss_sum.zero_()
             losses, last_log = 0, now
         if done in keep:
-            checkpoint.save(engine, kept_folder(folder, done), done, ranks, execution["zero"])
+            kept = checkpoint.Checkpoints(kept_folder(folder, done), whose)
+            checkpoint.save(engine, kept, done, ranks, execution["zero"])
         if done < steps and (ranks.world == 1 or done % AGREE_EVERY == 0):
             save_due = time.monotonic() - last_save > execution["checkpoint_seconds"]
             wanted = _agreed(int(stop.raised) * 2 + int(save_due), ranks)
             if wanted:
-                checkpoint.save(engine, checkpoints, done, ranks, execution["zero"])
+                state = {
+                    "loss_sum": summed(float(loss_sum), ranks) / (accumulation * ranks.world),
+                    "unlogged": losses // accumulation,
+                }
+                problem = checkpoint.save(engine, checkpoints, done, ranks, execution["zero"], state)
                 last_save = time.monotonic()
-            if wanted >= 2:
-                raise Stopped(f"stopped at step {done} of {steps}, saved")
+                if heartbeat is not None:
+                    heartbeat.problem = problem
+                if wanted >= 2:
+                    raise Stopped(f"stopped at step {done} of {steps}, {problem or 'saved'}")
 
     seconds = time.monotonic() - began
     drawn = stream.draws(steps * batch_rows)

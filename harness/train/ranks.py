@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+
+T = TypeVar("T")
 
 RENDEZVOUS_MINUTES = 10
 
@@ -77,3 +80,12 @@ def summed(value: float, ranks: Ranks) -> float:
     tensor = torch.tensor(value, dtype=torch.float64, device=ranks.device)
     dist.all_reduce(tensor)
     return float(tensor)
+
+
+def gathered(value: T, ranks: Ranks) -> list[T]:
+    """A small value of every rank, by rank, on all of them; so it is a barrier too."""
+    if ranks.world == 1:
+        return [value]
+    everyone: list[Any] = [None] * ranks.world
+    dist.all_gather_object(everyone, value)
+    return everyone

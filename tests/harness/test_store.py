@@ -134,6 +134,31 @@ def test_a_line_cut_short_is_left_out_and_spoils_only_itself(tmp_path: Path) -> 
         stream.write('{"n": 3, "text": "ок'.encode()[:-1])  # cut in the middle of a character
     append_lines(path, [{"n": 4}])
     assert [row["n"] for row in read_lines(path)] == [1, 2, 4]
+    assert path.read_bytes().count(b"\n") == 3, "the piece is taken away: every line of the file is whole"
+
+
+@pytest.mark.parametrize("torn", [1, 65_535, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("before", [[], [{"n": 1}]])
+def test_a_cut_line_of_any_length_is_taken_away(tmp_path: Path, torn: int, before: list[dict[str, int]]) -> None:
+    path = tmp_path / "lines.jsonl"
+    append_lines(path, before)
+    with path.open("ab") as stream:
+        stream.write(b"x" * torn)
+    append_lines(path, [{"n": 2}])
+    assert path.read_text(encoding="utf-8").splitlines() == [*(['{"n": 1}'] if before else []), '{"n": 2}']
+
+
+def test_lines_that_do_not_fit_leave_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    append_lines(path, [{"n": 1}])
+    limited = (
+        "import resource, sys; from pathlib import Path; from harness.store import append_lines\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "append_lines(Path(sys.argv[1]), [{'text': 'x' * 5000}])"
+    )
+    ended = subprocess.run([sys.executable, "-c", limited, str(path)], capture_output=True, text=True, check=False)
+    assert ended.returncode and "File too large" in ended.stderr
+    assert path.read_text(encoding="utf-8") == '{"n": 1}\n'
 
 
 def test_a_file_that_ends_inside_a_character_can_be_read(tmp_path: Path) -> None:
