@@ -62,8 +62,10 @@ def has_begun(run_folder: Path) -> bool:
 
 def start_from_trunk(
     engine: Any, trunk_folder: Path, step: int, ranks: Any, zero_stage: int, *, folder: Path, batch_tokens: int
-) -> int:
-    """Load the trunk's newest kept state of at most `step` updates; returns its updates, 0 where there is none.
+) -> tuple[int, dict[str, Any]]:
+    """Load the trunk's newest kept state of at most `step` updates.
+
+    Returns its updates and what it was saved with; (0, {}) where there is none.
 
     Called by all ranks of a run (in `folder`) that has no checkpoint. Rank 0 notes what was taken in TAKEN.
     """
@@ -74,7 +76,7 @@ def start_from_trunk(
     for kept in sorted((int(name) for name in names if int(name) <= step), reverse=True):
         try:
             checkpoints = checkpoint.Checkpoints(kept_folder(trunk_folder, kept), whose)
-            done, _ = checkpoint.load(engine, checkpoints, ranks, zero_stage)
+            done, state = checkpoint.load(engine, checkpoints, ranks, zero_stage)
         except BadInput as error:  # written by other ranks or another version: no reason not to train alone
             if ranks.first:
                 print(f"the trunk's state at step {kept} is not used: {error}", flush=True)
@@ -84,5 +86,5 @@ def start_from_trunk(
                 taken = {"trunk": trunk_folder.name, "step": done, "tokens": done * batch_tokens, "time": now()}
                 write_json(folder / TAKEN, taken)
                 print(f"starts from its trunk {trunk_folder.name} at step {done}", flush=True)
-            return done
-    return 0
+            return done, state
+    return 0, {}

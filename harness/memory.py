@@ -1,9 +1,12 @@
-"""What becomes of memory that was freed: kept for the next step, or given back to the system."""
+"""The machine's memory: how much there is, and what becomes of what was freed."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from pathlib import Path
 
+_NO_LIMIT = 1 << 60
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h> of glibc
 _KEEP_BYTES = 1 << 30
 
@@ -29,3 +32,35 @@ def release_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):
         return
+
+
+def available_bytes() -> int:
+    """What processes may still take here: the machine's, or what its control groups leave of their limits."""
+    return min(_machine_bytes(), *_group_bytes(), _NO_LIMIT)
+
+
+def _machine_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return _NO_LIMIT
+
+
+def _group_bytes() -> Iterator[int]:
+    """For this process's group (version 2) and each above it that has a limit. Cache that can be dropped is free."""
+    try:
+        groups = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return
+    root = Path("/sys/fs/cgroup")
+    group = root / next((line[3:].lstrip("/") for line in groups if line.startswith("0::")), "")
+    while group.is_relative_to(root):
+        try:
+            limit = (group / "memory.max").read_text(encoding="ascii").strip()
+            if limit != "max":
+                used = int((group / "memory.current").read_text(encoding="ascii"))
+                stat = (group / "memory.stat").read_text(encoding="ascii").split()
+                yield int(limit) - used + int(stat[stat.index("inactive_file") + 1])
+        except (OSError, ValueError):
+            pass  # the root group has none of these files
+        group = group.parent

@@ -233,7 +233,11 @@ class ExecutionBlock(Strict):
     """Ranks of one run."""
     zero: Annotated[int, Field(ge=0, le=3)] = 1
     micro_rows: Positive | None = None
-    """Rows a rank holds at once; the rest is accumulated. Default: all of the rank's share."""
+    """Rows a rank holds at once; the rest is accumulated. Default: as many of its share as the memory at hand takes."""
+    activation_checkpointing: bool = False
+    """Compute each block again in the backward pass instead of keeping what it needs there."""
+    compile: bool = False
+    """Compile the blocks with torch.compile; not at ZeRO stage 3. On a CPU that wants a C++ compiler."""
     threads: Positive = 1
     """CPU threads of one rank."""
     slots: Positive | None = None
@@ -242,6 +246,15 @@ class ExecutionBlock(Strict):
     attempts: Positive = 5
     """Goes at one run before it counts as failed."""
     hours: Annotated[float, Field(gt=0)] = 24.0
+
+    @model_validator(mode="after")
+    def _compiled_whole(self) -> ExecutionBlock:
+        if self.compile and self.zero == 3:
+            raise ValueError(
+                "compile does not go with zero 3, which gathers weights between the parts of a block: take zero 2, or "
+                "leave compile out"
+            )
+        return self
 
 
 class Study(Strict):

@@ -83,6 +83,8 @@ class BatchStream:
         self.seed, self.tokens_per_row, self.vocabulary = seed, tokens_per_row, vocabulary
         self.q, self.split, self._word_starts = dict(q), split, word_starts
         self.masks_per_row = masks_per_row(mask_rate, tokens_per_row)
+        self.bytes_per_token = sum(share / shards[language].tokens_per_byte for language, share in q.items())
+        """UTF-8 bytes of text that a drawn token stands for, on average."""
         self.draw: SystematicDraw = systematic_draw(q, float(generator(seed, "language-offset").random()))
         # A plain view of the map: indexing np.memmap itself costs ten times as much.
         self._ids = [np.asarray(shards[language].ids) for language in self.languages]

@@ -24,7 +24,7 @@ from harness.store import read_json, whole_folder, write_json
 CHUNK_BYTES = 32 << 20
 """Of text in a chunk, some ten seconds of work at most; a longer document is a chunk of its own."""
 
-_ENCODE_BYTES = 1 << 20
+_ENCODE_BYTES = 1 << 19
 COUNTS_TYPE = np.dtype("<u8")
 
 
@@ -79,7 +79,7 @@ def write_chunk(chunk: Chunk, tick: Tick) -> None:
     with whole_folder(chunk.folder, durable=False) as beside:
         with (beside / "ids").open("wb") as ids_file, (beside / "counts").open("wb") as counts_file:
             for start, stop in _cut(documents, chunk.start, chunk.stop, _ENCODE_BYTES):
-                ids, counts = tokenizer.encode_closed(documents.read(start, stop))
+                ids, counts = tokenizer.encode_closed(documents.read_bytes(start, stop))
                 block = ids.astype(ids.dtype.newbyteorder("<"), copy=False).data
                 sha256.update(block)
                 ids_file.write(block)

@@ -48,13 +48,17 @@ class Documents:
 
     def read(self, start: int, stop: int) -> list[str]:
         """Documents [start, stop), in one read."""
+        return [document.decode("utf-8") for document in self.read_bytes(start, stop)]
+
+    def read_bytes(self, start: int, stop: int) -> list[bytes]:
+        """Documents [start, stop) in UTF-8, in one read."""
         if start >= stop:
             return []
         first = int(self._index[start])
         with self.path.open("rb") as stream:
             stream.seek(first)
             block = stream.read(int(self._index[stop]) - 2 - first)
-        return block.decode("utf-8").split("\n\n")
+        return block.split(b"\n\n")
 
     def __iter__(self) -> Iterator[str]:
         start = 0

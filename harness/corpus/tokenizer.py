@@ -118,10 +118,10 @@ class Tokenizer:
         return [self._ids[ids].tolist() for ids in pieces]
 
     def encode_closed(
-        self, texts: Sequence[str]
+        self, texts: list[str] | list[bytes]
     ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.uint64]]:
-        """Flat XLM-R ids of the texts, each closed by </s>, in the smallest type; and how many are each text's."""
-        pieces = self.processor.encode(list(texts), out_type="numpy", num_threads=1, add_eos=True)
+        """Flat XLM-R ids of the texts (bytes are UTF-8), each closed by </s>, in the smallest type; counts by text."""
+        pieces = self.processor.encode(texts, out_type="numpy", num_threads=1, add_eos=True)
         counts = np.fromiter(map(len, pieces), dtype=np.uint64, count=len(pieces))
         return self._ids[np.concatenate([np.empty(0, np.int32), *pieces])], counts
 

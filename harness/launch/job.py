@@ -119,6 +119,7 @@ def _attempt(
                     stop=stop,
                     trunk=(store.run(branch["trunk"]), branch["step"]) if branch else None,
                     keep=settings.get("keep", ()),
+                    beside=settings.get("slots", 1),
                 )
             except Stopped as stopped:  # all ranks agreed on it, so they leave the group together, in order
                 asked = stopped

@@ -198,6 +198,7 @@ class Queue:
             "execution": self.execution,
             "tasks": self.study["evaluate"],
             "slot": slot,
+            "slots": self.slots,
             "cluster": "local",
         }
         if run in self.branches:

@@ -25,10 +25,12 @@ from harness.train.fragments import BYTES_PER_PARAMETER, KINDS, Held
 from harness.train.heartbeat import say
 from harness.train.pieces import Pieces, piece_name, write_tensors
 from harness.train.ranks import Ranks, gathered
+from models.heads import MaskedLM
 from sweeps.errors import BadInput
 
 FORMAT = 2
 KEPT = 2
+Usable = Callable[[int, Mapping[str, Any]], bool]
 _MANIFEST = "manifest.json"
 _MARKER = "COMMITTED"
 _TEMPORARY = ".saving"
@@ -103,13 +105,16 @@ def save(
     return ""
 
 
-def load(engine: Any, checkpoints: Checkpoints, ranks: Ranks, zero_stage: int) -> tuple[int, dict[str, Any]]:
-    """Restore the newest checkpoint that verifies, whatever ranks and stage wrote it. Called by all ranks.
+def load(
+    engine: Any, checkpoints: Checkpoints, ranks: Ranks, zero_stage: int, usable: Usable = lambda step, state: True
+) -> tuple[int, dict[str, Any]]:
+    """Restore the newest checkpoint that verifies and is `usable` (by its step and `state`), whatever ranks and stage
+    wrote it. Called by all ranks.
 
     Returns the steps already done, and the `state` it was saved with; (0, {}) when there is none, the engine left as it
     is. Raises BadInput when the checkpoint belongs to another run or another version.
     """
-    found = newest_whole(checkpoints, ranks)
+    found = newest_whole(checkpoints, ranks, usable)
     if found is None:
         return 0, {}
     path, manifest = found
@@ -130,7 +135,14 @@ def load(engine: Any, checkpoints: Checkpoints, ranks: Ranks, zero_stage: int) -
     return int(manifest["step"]), dict(manifest["state"])
 
 
-def newest_whole(checkpoints: Checkpoints, ranks: Ranks) -> tuple[Path, dict[str, Any]] | None:
+def start_over(engine: Any, model: MaskedLM, zero_stage: int) -> None:
+    """Make a used engine what it would be around `model`, before any update. Called by all ranks."""
+    Held(engine, zero_stage).write_start({f"model.{name}": weight for name, weight in model.named_parameters()})
+
+
+def newest_whole(
+    checkpoints: Checkpoints, ranks: Ranks, usable: Usable = lambda step, state: True
+) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint whose files match their digests, with its manifest; the ranks share the reading.
 
     Damaged ones that are newer are told, one sentence each. Raises BadInput for a checkpoint of another run.
@@ -141,6 +153,8 @@ def newest_whole(checkpoints: Checkpoints, ranks: Ranks) -> tuple[Path, dict[str
         manifest, problem = gathered(_manifest(path) if ranks.first else (None, ""), ranks)[0]
         if manifest is not None:
             _check_owner(path, manifest, checkpoints)
+            if not usable(manifest["step"], manifest["state"]):
+                continue
             mine = sorted(manifest["files"].items())[ranks.rank :: ranks.world]
             problems = [_difference(path / name, entry) for name, entry in mine]
             problem = next((text for some in gathered(problems, ranks) for text in some if text), "")

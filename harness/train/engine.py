@@ -1,4 +1,4 @@
-"""The DeepSpeed engine for one run: backward, reduction, clipping, step, save and load; nothing else of DeepSpeed.
+"""The DeepSpeed engine for one run: backward, reduction, step; nothing else of DeepSpeed.
 
 Precision is ours: fp32 weights and gradients, and for bf16 an autocast *inside* the module (DeepSpeed switches off one
 around it), so ZeRO stages 0, 1 and 2 give the same losses. The optimizer is PyTorch's fused AdamW, built here, so
@@ -65,6 +65,8 @@ def build_engine(
     micro_rows: int,
     accumulation: int,
     hidden_rate_scale: float = 1.0,
+    activation_checkpointing: bool = False,
+    compiled: bool = False,
 ) -> Any:
     """A DeepSpeed engine around `model`. The process group stands already (`harness.train.ranks.joined`)."""
     import deepspeed  # takes seconds to import, and reads the rank variables when it does
@@ -72,6 +74,10 @@ def build_engine(
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     # DeepSpeed would compile a shared-memory operator at start-up on CPU; gloo does the same work without a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    model.encoder.checkpoint_blocks = activation_checkpointing
+    if compiled:
+        for block in model.encoder.blocks:
+            block.compile(dynamic=False)  # one compilation for all of them: they differ in nothing but their weights
     step = MaskedLMStep(model, bf16=bf16).to(ranks.device)
     adamw = torch.optim.AdamW(
         decayed_groups(step, optimizer["weight_decay"], hidden_rate_scale),
@@ -87,8 +93,11 @@ def build_engine(
         config={
             "train_micro_batch_size_per_gpu": micro_rows,
             "gradient_accumulation_steps": accumulation,
-            "gradient_clipping": optimizer["clip"],
-            "zero_optimization": {"stage": zero_stage},
+            "gradient_clipping": 0.0,  # harness.train.update clips
+            "zero_optimization": {
+                "stage": zero_stage,
+                **({"compute_grad_norm": False} if zero_stage in (1, 2) else {}),
+            },
             "steps_per_print": 10**12,
         },
     )

@@ -8,7 +8,7 @@ collective, nothing gathered. All that is known here of DeepSpeed's insides is k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +100,17 @@ class Held:
         for flat in self._flats:
             self._adamw.state[flat]["step"].fill_(step)
 
+    def write_start(self, weights: Mapping[str, Tensor]) -> None:
+        """Make the state that of `weights` (whole, by parameter name) before any update. Called by all ranks."""
+        self.before_writing()
+        for fragment in self.fragments:
+            part = weights[fragment.name].detach().reshape(-1).narrow(0, fragment.start, fragment.numel)
+            self.view(fragment, "weight").copy_(part)
+            for moment in MOMENTS:
+                self.view(fragment, moment).zero_()
+        self.step = 0
+        self.after_writing()
+
     def before_writing(self) -> None:
         """Called by all ranks before the views are written to."""
         if self._stage == 3:  # small parameters stand gathered between steps: their copies would be out of date
@@ -113,6 +124,16 @@ class Held:
             for group in range(len(self._flats)):
                 self._zero._reassign_or_swap_out_partitioned_parameters(group)
             self._zero.checkpoint_event_epilogue()
+
+
+def local_gradients(engine: Any, zero_stage: int) -> list[Tensor]:
+    """The averaged gradient as this rank holds it once a backward pass has ended: whole at stage 0, its part later.
+
+    All ranks' parts together are every element once, beside zeros.
+    """
+    if zero_stage == 0:
+        return [p.grad for p in engine.module.parameters() if p.grad is not None]
+    return [part for parts in engine.optimizer.averaged_gradients.values() for part in parts if part is not None]
 
 
 def _slice(fragments: Iterable[Fragment], rank: int, world: int) -> Iterator[Fragment]:

@@ -29,6 +29,13 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as people write them."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 class Heartbeat:
     """Writes `heartbeat.json` at most once a second: phase, step, tokens per second, seconds left."""
 
@@ -39,16 +46,13 @@ class Heartbeat:
         """What is wrong though the run goes on; told with every beat."""
         self.identity = identity(os.getpid())
 
-    def beat(self, step: int, *, loss: float, tokens_per_second: float, steps_done_here: int, seconds: float) -> None:
+    def beat(self, step: int, **values: float | None) -> None:
         if time.monotonic() - self.last < BEAT_SECONDS and step < self.steps:
             return
         self.last = time.monotonic()
-        left = seconds / max(1, steps_done_here) * (self.steps - step)
-        self.write(
-            "train", step=step, loss=loss, tokens_per_second=round(tokens_per_second), seconds_left=round(left, 1)
-        )
+        self.write("train", step=step, **values)
 
-    def write(self, phase: str, **values: float) -> None:
+    def write(self, phase: str, **values: float | None) -> None:
         row = {"phase": phase, "attempt": self.attempt, "steps": self.steps}
         who = {"pid": os.getpid(), "identity": self.identity, "host": socket.gethostname(), "time": time.time()}
         trouble = {"problem": self.problem} if self.problem else {}

@@ -1,14 +1,15 @@
-"""The training loop of one run, on every rank: batches in, updates out, a line of metrics now and then.
+"""The training of one run, on every rank: batches in, updates out, a line of metrics now and then.
 
 Everything random is a function of the seed and a number (sample, step), so the only state between steps is what the
-engine holds and the step itself. A stop (a signal) is agreed by all ranks at a step boundary, saved, and told
-apart from the end by `Stopped`.
+engine and the loss watch hold, and the step itself. A stop (a signal) is agreed by all ranks at a step boundary,
+saved, and told apart from the end by `Stopped`.
 """
 
 from __future__ import annotations
 
 import gc
-import math
+import os
+import shutil
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,24 +19,28 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from harness.batches.keyed import key
+from harness.batches.masking import Masked
 from harness.batches.stream import BatchStream
-from harness.branches import kept_folder, start_from_trunk
+from harness.branches import TAKEN, kept_folder, start_from_trunk
 from harness.store import digest
 from harness.train import checkpoint
 from harness.train.engine import build_engine, gathered_weights, set_learning_rate
-from harness.train.heartbeat import Heartbeat, Journal, StopFlag, say
-from harness.train.ranks import Ranks, summed
+from harness.train.heartbeat import StopFlag, say
+from harness.train.progress import LINES_PER_RUN, Progress, matrix_product_flops
+from harness.train.ranks import Ranks
+from harness.train.returns import MOST_RETURNS, STEPS_IN_A_ROW, Returns
+from harness.train.room import Need, choose_micro_rows
 from harness.train.schedule import learning_rate_at
+from harness.train.update import Update, Updater
+from models.cost import training_flops_per_token
 from models.heads import build_masked_lm
 from models.sizes import EncoderConfig
 
-LINES_PER_RUN = 200
-"""Metrics lines a run writes, whatever its length."""
-AGREE_EVERY = 10
-"""Steps between the agreements of several ranks on stopping and saving; one rank asks itself at every step."""
+LOOK_EVERY = 10
+"""Steps between looks at the watch, and between the agreements of several ranks on stopping and saving; one rank asks
+itself about those at every step."""
 
 
 class Stopped(Exception):
@@ -44,6 +49,10 @@ class Stopped(Exception):
 
 class TrainingFailed(Exception):
     """The run cannot go on, and would fail again in the same way."""
+
+
+class _OffCourse(Exception):
+    """The watch refused too many updates in a row. Raised by all ranks at the same step."""
 
 
 @dataclass(frozen=True)
@@ -70,119 +79,259 @@ def train(
     stop: StopFlag,
     trunk: tuple[Path, int] | None = None,
     keep: Collection[int] = (),
+    beside: int = 1,
 ) -> Trained:
     """Train one run from its newest checkpoint, or from its trunk's (folder and step), or from its seed, to its last
     step; commit its state after the steps in `keep`, for runs that branch there (`harness.branches`).
+
+    `beside` such runs share this machine's memory. Raises Stopped and TrainingFailed.
     """
-    steps, batch_rows, seed = science["steps"], science["batch_rows"], science["seed"]
-    micro_rows, accumulation = split_batch(batch_rows, ranks.world, execution["micro_rows"])
-    config = EncoderConfig(**science["model"])
-    engine = build_engine(
-        build_masked_lm(config, key(seed, "weights") >> 1),
-        ranks,
-        optimizer=science["optimizer"],
-        bf16=science["precision"] == "bf16",
-        zero_stage=execution["zero"],
-        micro_rows=micro_rows,
-        accumulation=accumulation,
-        hidden_rate_scale=science.get("hidden_rate_scale", 1.0),
-    )
-    whose = digest(science)
-    checkpoints = checkpoint.Checkpoints(folder / "checkpoints", whose)
-    first, state = checkpoint.load(engine, checkpoints, ranks, execution["zero"])
-    if first == 0 and trunk is not None:
-        tokens = batch_rows * science["row_tokens"]
-        first = start_from_trunk(engine, *trunk, ranks, execution["zero"], folder=folder, batch_tokens=tokens)
-    heartbeat = Heartbeat(folder, attempt, steps) if ranks.first else None
-    journal = Journal(folder / "metrics.jsonl")
-    log_every = max(1, steps // LINES_PER_RUN)
-    # Losses since the last line of metrics: they travel in the checkpoint, so a resumed run writes the same lines.
-    carried = state.get("loss_sum", 0.0) * accumulation * ranks.world if ranks.first else 0.0
-    loss_sum = torch.tensor(carried, dtype=torch.float64, device=ranks.device)
-    losses, last_log, last_save = state.get("unlogged", 0) * accumulation, time.monotonic(), time.monotonic()
-    began = time.monotonic()
+    training = _Training(science, execution, stream, ranks, folder, attempt, stop, trunk, keep, beside)
+    first = training.begin()
     gc.collect()
     gc.freeze()  # the collector never walks the model again
-
-    batches = stream.micro_batches(
-        first, steps, batch_rows=batch_rows, micro_rows=micro_rows, rank=ranks.rank, world=ranks.world
-    )
-    engine.train()
-    for step in range(first, steps):
-        rate = learning_rate_at(step, steps=steps, peak=science["learning_rate"], schedule=science["schedule"])
-        if config.dropout:
-            # The only draw that knows the rank: with dropout, another rank count trains another, equally random, run.
-            torch.manual_seed(key(seed, "dropout", step, ranks.rank) >> 1)
-        done = step + 1
-        logged = done % log_every == 0 or done == steps
-        norm = None  # DeepSpeed keeps none at stage 0, though it clips: it is taken from the gradients then
-        for micro in range(accumulation):
-            masked = next(batches)
-            loss = engine(
-                torch.from_numpy(masked.ids_BT).to(ranks.device, non_blocking=True),
-                torch.from_numpy(masked.index_N).to(ranks.device, non_blocking=True),
-                torch.from_numpy(masked.labels_N).to(ranks.device, non_blocking=True),
-            )
-            set_learning_rate(engine, rate)
-            engine.backward(loss)
-            if logged and execution["zero"] == 0 and micro == accumulation - 1:
-                norm = float(get_total_norm([p.grad for p in engine.module.parameters() if p.grad is not None]))
-            engine.step()
-            loss_sum += loss.detach()
-            losses += 1
-
-        if logged:
-            mean = summed(float(loss_sum), ranks) / (losses * ranks.world)
-            if not math.isfinite(mean):
-                raise TrainingFailed(f"the loss is {mean} at step {done}: lower recipe.learning_rate")
-            now = time.monotonic()
-            speed = log_every * batch_rows * science["row_tokens"] / max(1e-9, now - last_log)
-            if execution["zero"] > 0:
-                norm = engine.get_global_grad_norm()
-            if heartbeat is not None:
-                row = {
-                    "attempt": attempt,
-                    "step": done,
-                    "loss": mean,
-                    "learning_rate": rate,
-                    "gradient_norm": None if norm is None else float(norm),
-                    "tokens": done * batch_rows * science["row_tokens"],
-                    "tokens_per_second": round(speed),
-                }
-                journal.write(row | ({"problem": heartbeat.problem} if heartbeat.problem else {}))
-                say(f"step {done}/{steps}  loss {mean:.4f}  rate {rate:.2e}  {speed:,.0f} tokens/s")
-                heartbeat.beat(
-                    done, loss=mean, tokens_per_second=speed, steps_done_here=done - first, seconds=now - began
-                )
-            loss_sum.zero_()
-            losses, last_log = 0, now
-        if done in keep:
-            kept = checkpoint.Checkpoints(kept_folder(folder, done), whose)
-            checkpoint.save(engine, kept, done, ranks, execution["zero"])
-        if done < steps and (ranks.world == 1 or done % AGREE_EVERY == 0):
-            save_due = time.monotonic() - last_save > execution["checkpoint_seconds"]
-            wanted = _agreed(int(stop.raised) * 2 + int(save_due), ranks)
-            if wanted:
-                state = {
-                    "loss_sum": summed(float(loss_sum), ranks) / (accumulation * ranks.world),
-                    "unlogged": losses // accumulation,
-                }
-                problem = checkpoint.save(engine, checkpoints, done, ranks, execution["zero"], state)
-                last_save = time.monotonic()
-                if heartbeat is not None:
-                    heartbeat.problem = problem
-                if wanted >= 2:
-                    raise Stopped(f"stopped at step {done} of {steps}, {problem or 'saved'}")
-
-    seconds = time.monotonic() - began
-    drawn = stream.draws(steps * batch_rows)
+    began = time.monotonic()
+    while True:
+        try:
+            training.steps_from(first)
+            break
+        except _OffCourse:
+            first = training.begin(again=True)
+    drawn = stream.draws(training.samples)
     return Trained(
-        weights=gathered_weights(engine, execution["zero"]),
-        epochs=stream.epochs(steps * batch_rows),
-        expected_epochs=stream.expected_epochs(steps * batch_rows),
+        weights=gathered_weights(training.engine, execution["zero"]),
+        epochs=stream.epochs(training.samples),
+        expected_epochs=stream.expected_epochs(training.samples),
         tokens={language: count * science["row_tokens"] for language, count in drawn.items()},
-        seconds=seconds,
+        seconds=time.monotonic() - began,
     )
+
+
+class _Training:
+    """What stands between the steps of one attempt."""
+
+    def __init__(
+        self,
+        science: Mapping[str, Any],
+        execution: Mapping[str, Any],
+        stream: BatchStream,
+        ranks: Ranks,
+        folder: Path,
+        attempt: int,
+        stop: StopFlag,
+        trunk: tuple[Path, int] | None,
+        keep: Collection[int],
+        beside: int,
+    ) -> None:
+        self.science, self.execution, self.stream, self.ranks = science, execution, stream, ranks
+        self.folder, self.stop, self.trunk, self.keep = folder, stop, trunk, keep
+        self.steps, self.zero, self.config = science["steps"], execution["zero"], EncoderConfig(**science["model"])
+        self.samples = self.steps * science["batch_rows"]
+        self.micro_rows, self.accumulation = self._split_batch(beside)
+        self.engine = build_engine(
+            self._model(),
+            ranks,
+            optimizer=science["optimizer"],
+            bf16=science["precision"] == "bf16",
+            zero_stage=self.zero,
+            micro_rows=self.micro_rows,
+            accumulation=self.accumulation,
+            hidden_rate_scale=science.get("hidden_rate_scale", 1.0),
+            activation_checkpointing=execution.get("activation_checkpointing", False),
+            compiled=self._may_compile(),
+        )
+        self.updater = Updater(self.engine, ranks, zero_stage=self.zero, clip=science["optimizer"]["clip"])
+        self.whose = digest(science)
+        self.checkpoints = checkpoint.Checkpoints(folder / "checkpoints", self.whose)
+        self.returns = Returns.of(folder)
+        self.log_every = max(1, self.steps // LINES_PER_RUN)
+        self.progress = self._progress(attempt) if ranks.first else None
+        # Losses of the updates taken since the last line of metrics: they travel in the checkpoint, so a resumed run
+        # writes the same lines.
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
+        self.taken = torch.zeros((), dtype=torch.int64, device=ranks.device)
+
+    def _may_compile(self) -> bool:
+        wanted = bool(self.execution.get("compile", False))
+        if wanted and self.ranks.device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+            raise TrainingFailed(
+                "execution.compile is true, but torch.compile needs a C++ compiler on a CPU and g++ is not there: "
+                "install it, name another in CXX, or leave execution.compile out"
+            )
+        return wanted
+
+    def _split_batch(self, beside: int) -> tuple[int, int]:
+        rows, wanted = self.science["batch_rows"], self.execution["micro_rows"]
+        micro, accumulation = split_batch(rows, self.ranks.world, wanted)
+        if wanted:
+            return micro, accumulation
+        need = Need(
+            self.config,
+            tokens_per_row=self.science["row_tokens"],
+            masks_per_row=self.stream.masks_per_row,
+            bf16=self.science["precision"] == "bf16",
+            zero=self.zero,
+            world=self.ranks.world,
+            checkpointed=self.execution.get("activation_checkpointing", False),
+            on_cpu=self.ranks.device.type == "cpu",
+        )
+        chosen, problem = choose_micro_rows(need, micro, self.ranks, self.folder, beside=beside)
+        if problem:
+            raise TrainingFailed(problem)
+        if chosen < micro and self.ranks.first:
+            say(f"micro-batches of {chosen} rows of a device's {micro}: what its memory takes")
+        return chosen, micro // chosen
+
+    def _model(self) -> Any:
+        return build_masked_lm(self.config, key(self.science["seed"], "weights") >> 1)
+
+    def _progress(self, attempt: int) -> Progress:
+        tokens = self.science["row_tokens"]
+        flops = training_flops_per_token(
+            self.config, tokens_per_row=tokens, masked_share=self.stream.masks_per_row / tokens
+        )
+        rate = matrix_product_flops(self.ranks.device, bf16=self.science["precision"] == "bf16")
+        return Progress(
+            self.folder,
+            attempt,
+            steps=self.steps,
+            batch_tokens=self.science["batch_rows"] * tokens,
+            bytes_per_token=self.stream.bytes_per_token,
+            flops_per_token=flops.total,
+            device_flops=rate * self.ranks.world,
+        )
+
+    def begin(self, *, again: bool = False) -> int:
+        """Take up the newest state that is there; returns the steps already done. `again`: the engine has been used."""
+        first, state = checkpoint.load(self.engine, self.checkpoints, self.ranks, self.zero, self.returns.from_before)
+        if first == 0 and self.trunk is not None:
+            folder, step = self.trunk
+            first, state = start_from_trunk(
+                self.engine,
+                folder,
+                self.returns.earliest(step),
+                self.ranks,
+                self.zero,
+                folder=self.folder,
+                batch_tokens=self.science["batch_rows"] * self.science["row_tokens"],
+            )
+            state = {"watch": state.get("watch", {}), "passed_over": state.get("passed_over", ())}
+            if not self.returns.windows:
+                self.returns.add(*map(tuple, state["passed_over"]), write=self.ranks.first)
+        if first == 0 and again:
+            checkpoint.start_over(self.engine, self._model(), self.zero)
+            (self.folder / TAKEN).unlink(missing_ok=True)
+        self.updater.watch.restore(state.get("watch", {}))
+        self.loss_sum.fill_(state.get("loss_sum", 0.0))
+        self.taken.fill_(state.get("unlogged", 0))
+        if self.progress is not None:
+            self.progress.begin(first)
+        return first
+
+    def steps_from(self, first: int) -> None:
+        """Train from step `first` to the last. Raises Stopped, TrainingFailed and _OffCourse."""
+        science = self.science
+        batches = self.stream.micro_batches(
+            first,
+            self.steps,
+            batch_rows=science["batch_rows"],
+            micro_rows=self.micro_rows,
+            rank=self.ranks.rank,
+            world=self.ranks.world,
+        )
+        self.engine.train()
+        last_save, norm = time.monotonic(), float("nan")
+        for step in range(first, self.steps):
+            micro_batches = [next(batches) for _ in range(self.accumulation)]
+            rate = learning_rate_at(step, steps=self.steps, peak=science["learning_rate"], schedule=science["schedule"])
+            update = None if self.returns.passes_over(step) else self._update(step, micro_batches, rate)
+            done = step + 1
+            looks = done % LOOK_EVERY == 0 or done == self.steps
+            if looks and self.updater.watch.in_a_row >= STEPS_IN_A_ROW:
+                self._go_back(done)
+            if done % self.log_every == 0 or done == self.steps:
+                if update is not None and self.progress is not None:
+                    norm = float(update.gradient_norm)
+                self._tell(done, rate, norm)
+            if done in self.keep:
+                kept = checkpoint.Checkpoints(kept_folder(self.folder, done), self.whose)
+                checkpoint.save(self.engine, kept, done, self.ranks, self.zero, self._state())
+            if done < self.steps and (self.ranks.world == 1 or looks):
+                due = time.monotonic() - last_save > self.execution["checkpoint_seconds"]
+                if self._save_or_stop(done, due):
+                    last_save = time.monotonic()
+
+    def _update(self, step: int, micro_batches: list[Masked], rate: float) -> Update:
+        if self.config.dropout:
+            # The only draw that knows the rank: with dropout, another rank count trains another, equally random, run.
+            torch.manual_seed(key(self.science["seed"], "dropout", step, self.ranks.rank) >> 1)
+        device, update = self.ranks.device, None
+        for masked in micro_batches:
+            loss = self.engine(
+                torch.from_numpy(masked.ids_BT).to(device, non_blocking=True),
+                torch.from_numpy(masked.index_N).to(device, non_blocking=True),
+                torch.from_numpy(masked.labels_N).to(device, non_blocking=True),
+            )
+            set_learning_rate(self.engine, rate)
+            self.engine.backward(loss)
+            update = self.updater.step(loss)
+        assert update is not None
+        self.loss_sum += torch.where(update.refused, 0.0, update.loss)
+        self.taken += ~update.refused
+        return update
+
+    def _tell(self, done: int, rate: float, norm: float) -> None:
+        if self.progress is not None:
+            taken = int(self.taken)
+            self.progress.tell(
+                done,
+                loss=float(self.loss_sum) / taken if taken else None,
+                rate=rate,
+                norm=norm,
+                skipped=self.updater.watch.refused + self.returns.passed_over(done),
+            )
+        self.loss_sum.zero_()
+        self.taken.zero_()
+
+    def _state(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the engine; the same on all ranks."""
+        return {
+            "loss_sum": float(self.loss_sum),
+            "unlogged": int(self.taken),
+            "watch": self.updater.watch.state(),
+            "passed_over": self.returns.windows,
+        }
+
+    def _save_or_stop(self, done: int, due: bool) -> bool:
+        """Save if that is due or a stop was asked for, of any rank; whether it was. Raises Stopped."""
+        wanted = _agreed(int(self.stop.raised) * 2 + int(due), self.ranks)
+        # What is refused may be the weights' fault: then an older checkpoint is the better one to go back to.
+        if wanted == 0 or (wanted == 1 and self.updater.watch.in_a_row):
+            return False
+        problem = checkpoint.save(self.engine, self.checkpoints, done, self.ranks, self.zero, self._state())
+        if self.progress is not None:
+            self.progress.heartbeat.problem = problem
+        if wanted >= 2:
+            raise Stopped(f"stopped at step {done} of {self.steps}, {problem or 'saved'}")
+        return True
+
+    def _go_back(self, done: int) -> None:
+        """Note what to pass over from now on. Raises _OffCourse, or TrainingFailed when that was tried often enough."""
+        watch = self.updater.watch
+        window = self.returns.window(done, watch.in_a_row)
+        why = (
+            f"the loss or its gradient was not finite, or far above those before, at {watch.in_a_row} steps in a row "
+            f"up to step {done}"
+        )
+        if len(self.returns.windows) >= MOST_RETURNS:
+            raise TrainingFailed(
+                f"{why}, and going back {MOST_RETURNS} times past what led there did not help: lower "
+                "recipe.learning_rate, or lengthen recipe.schedule.warmup"
+            )
+        self.returns.add(window, write=self.ranks.first)
+        if self.ranks.first:
+            say(f"{why}: going back to before step {window[0]} and passing over the batches from there to step {done}")
+        raise _OffCourse
 
 
 def split_batch(batch_rows: int, world: int, micro_rows: int | None) -> tuple[int, int]:

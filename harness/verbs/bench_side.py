@@ -23,7 +23,9 @@ from harness.batches.keyed import key
 from harness.batches.masking import mask_rows
 from harness.memory import keep_freed_memory, release_freed_memory
 from harness.train.engine import build_engine, decayed_groups, set_learning_rate
+from harness.train.progress import matrix_product_flops
 from harness.train.ranks import Ranks, joined
+from harness.train.update import Updater
 from models.heads import build_masked_lm
 from models.huggingface import transformers_config
 from models.huggingface_weights import transformers_weights
@@ -76,7 +78,7 @@ def _batch(spec: dict[str, Any], config: EncoderConfig, device: torch.device) ->
 def _ours(spec: dict[str, Any], ranks: Ranks) -> Step:
     keep_freed_memory()
     config = EncoderConfig(**spec["model"])
-    optimizer = {"beta1": BETAS[0], "beta2": BETAS[1], "epsilon": EPSILON, "weight_decay": DECAY, "clip": CLIP}
+    optimizer = {"beta1": BETAS[0], "beta2": BETAS[1], "epsilon": EPSILON, "weight_decay": DECAY}
     engine = build_engine(
         build_masked_lm(config, 0),
         ranks,
@@ -87,13 +89,14 @@ def _ours(spec: dict[str, Any], ranks: Ranks) -> Step:
         accumulation=1,
     )
     engine.train()
+    updater = Updater(engine, ranks, zero_stage=0, clip=CLIP)
     batch = _batch(spec, config, ranks.device)
 
     def step() -> torch.Tensor:
         loss: torch.Tensor = engine(*batch)
         set_learning_rate(engine, RATE)
         engine.backward(loss)
-        engine.step()
+        updater.step(loss)
         return loss.detach()
 
     return step
@@ -153,19 +156,11 @@ def _status(field: str) -> int:
 
 
 def _describe(ranks: Ranks, bf16: bool) -> dict[str, Any]:
-    """The device, and the rate of a plain square matrix product on it in the run's type: what MFU is a share of."""
+    """The device, and what MFU is a share of."""
     device = ranks.device
-    side = PRODUCT_SIDE[device.type]
-    left = torch.randn(side, side, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
-    seconds = []
-    for _ in range(PRODUCTS):
-        began = time.perf_counter()
-        left @ left
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
+    flops = matrix_product_flops(device, bf16=bf16, side=PRODUCT_SIDE[device.type], products=PRODUCTS)
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
-    return {"device": name, "matrix_product_flops": 2 * side**3 / min(seconds)}
+    return {"device": name, "matrix_product_flops": flops}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from harness.launch import queue
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import observe
 from harness.store import Store
+from harness.train.heartbeat import clock
 from harness.verbs import results, studies
-from harness.verbs.show import clock, console, human, watch_study
+from harness.verbs.show import console, human, watch_study
 from sweeps.study import load_study
 
 ROUNDS = 3

@@ -17,6 +17,7 @@ from harness.launch import queue
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import Observed, observe
 from harness.store import Store
+from harness.train.heartbeat import clock
 
 console = Console()
 stderr = Console(stderr=True)
@@ -34,12 +35,6 @@ def human(number: float) -> str:
             return f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g}P"
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def watch_study(store: Store, name: str, only: str | None = None, console: Console = console) -> bool:

@@ -18,6 +18,7 @@ from harness.train.checkpoint import Checkpoints
 from harness.train.engine import build_engine, gathered_weights, set_learning_rate
 from harness.train.pieces import write_tensors
 from harness.train.ranks import Ranks, joined, summed
+from harness.train.update import Updater
 from models.heads import build_masked_lm
 from models.sizes import EncoderConfig
 
@@ -53,11 +54,12 @@ def rank_batch(step: int, ranks: Ranks) -> tuple[torch.Tensor, torch.Tensor, tor
 
 def train(engine: Any, begin: int, go: Go, ranks: Ranks, saves: Checkpoints | None) -> dict[int, float]:
     losses: dict[int, float] = {}
+    updater = Updater(engine, ranks, zero_stage=go["zero"], clip=OPTIMIZER["clip"])
     for step in range(begin, go["until"]):
         loss = engine(*rank_batch(step, ranks))
         set_learning_rate(engine, 0.02 / (step + 1))
         engine.backward(loss)
-        engine.step()
+        updater.step(loss)
         losses[step + 1] = summed(float(loss), ranks) / ranks.world
         if saves is not None and step + 1 == go["save_at"]:
             assert checkpoint.save(engine, saves, step + 1, ranks, go["zero"], {"told": step + 1}) == ""

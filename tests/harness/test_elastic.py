@@ -98,16 +98,16 @@ def test_the_same_ranks_at_the_same_stage_go_on_bit_for_bit(folder: Path, zero: 
     assert_same_bits(resumed, result(folder, f"2-at-{zero}"))
 
 
-def test_stages_1_and_2_agree_bit_for_bit_and_stage_0_to_rounding(folder: Path) -> None:
-    assert_same_bits(result(folder, "2-at-1"), result(folder, "2-at-2"))
-    assert_close(result(folder, "2-at-0"), result(folder, "2-at-2"), 1e-6)  # it takes the norm to clip in another order
+@pytest.mark.parametrize("zero", [1, 2])
+def test_stages_0_1_and_2_agree_bit_for_bit(folder: Path, zero: int) -> None:
+    assert_same_bits(result(folder, f"2-at-{zero}"), result(folder, "2-at-0"))
 
 
 @pytest.mark.parametrize("then", STAGES)
 @pytest.mark.parametrize("before", STAGES)
 def test_any_stage_takes_up_what_any_other_left(folder: Path, before: int, then: int) -> None:
     resumed, undisturbed = result(folder, f"2-at-{then}-after-2-at-{before}"), result(folder, f"2-at-{before}")
-    if {before, then} <= {1, 2}:
+    if {before, then} <= {0, 1, 2}:
         assert_same_bits(resumed, undisturbed)
     else:
         assert_close(resumed, undisturbed, 1e-4 if 3 in (before, then) else 1e-5)
