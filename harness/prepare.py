@@ -74,7 +74,16 @@ def prepare_shared(
 
 
 def open_stream(store: Store, science: Mapping[str, Any]) -> BatchStream:
-    """The run's batches. The distribution counts bytes of training text, unless its science says otherwise."""
+    """The run's batches. The distribution counts bytes of training text, unless its science says otherwise.
+
+    Raises BadInput where the tokenizer and the model have tables of different sizes, or a language fills no row.
+    """
+    tokenizer, rows = open_tokenizer(store, science), science["model"]["vocabulary"]
+    if tokenizer.table_rows != rows:
+        raise BadInput(
+            f"the tokenizer {tokenizer.folder} has {tokenizer.table_rows} rows with its special ones, the run's model "
+            f"{rows}: set model.vocabulary to the tokenizer's {tokenizer.vocabulary} pieces, or submit the study again"
+        )
     shards = open_shards(store, science, "train")
     held = {
         language: TextSize(shard.text_bytes, shard.text_tokens, shard.documents, rows_of(shard, science["row_tokens"]))
@@ -90,7 +99,7 @@ def open_stream(store: Store, science: Mapping[str, Any]) -> BatchStream:
             mask_rate=science["mask_rate"],
             vocabulary=science["model"]["vocabulary"],
             split=MaskSplit(**split),
-            word_starts=open_tokenizer(store, science).word_starts() if science.get("whole_word") else None,
+            word_starts=tokenizer.word_starts() if science.get("whole_word") else None,
         )
     except ValueError as error:
         raise BadInput(str(error)) from error
