@@ -11,6 +11,7 @@ Shape suffixes: N positions, D width, V vocabulary; M positions of a chunk, R of
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +23,14 @@ BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 1 << 30}
 """fp32 logits of one block: what a cache holds on the CPU; on a GPU a pass costs less than starting one."""
 
 
+@dataclass
+class TableGradient:
+    """The gradient that the output layer gives to a tied table, on its way to the look-up of the same forward pass,
+    whose backward pass comes later and adds its own rows in place."""
+
+    value_VD: Tensor | None = None
+
+
 def mean_cross_entropy(
     hidden_ND: Tensor,
     weight_VD: Tensor,
@@ -30,11 +39,13 @@ def mean_cross_entropy(
     *,
     chunk_bytes: int | None = None,
     block_bytes: int | None = None,
+    outputs: TableGradient | None = None,
 ) -> Tensor:
     """Mean of -log softmax(h W^T + b)[label] over N positions: a scalar, fp32, in nats.
 
     Products run in the autocast type where autocast is on, the softmax in fp32, and the table's gradient is summed over
-    chunks in fp32. Gradients reach `hidden_ND`, `weight_VD` and `bias_V`; a second differentiation is refused.
+    chunks in fp32. Gradients reach `hidden_ND`, `weight_VD` and `bias_V`; a second differentiation is refused. With
+    `outputs` the weight's gradient is left there, for the look-up of the tied table to hand on.
     """
     device = hidden_ND.device.type
     lowered = device != "meta" and torch.is_autocast_enabled(device)
@@ -42,7 +53,7 @@ def mean_cross_entropy(
     row_bytes = len(weight_VD) * product.itemsize
     chunk = max(1, (chunk_bytes or CHUNK_BYTES.get(device, 1 << 30)) // row_bytes)
     block = max(1, (block_bytes or BLOCK_BYTES.get(device, 1 << 30)) // (4 * len(weight_VD)))
-    loss: Tensor = _MeanCrossEntropy.apply(hidden_ND, weight_VD, bias_V, labels_N, product, chunk, block)
+    loss: Tensor = _MeanCrossEntropy.apply(hidden_ND, weight_VD, bias_V, labels_N, product, chunk, block, outputs)
     return loss
 
 
@@ -57,6 +68,7 @@ class _MeanCrossEntropy(torch.autograd.Function):
         product: torch.dtype,
         chunk: int,
         block: int,
+        outputs: TableGradient | None,
     ) -> Tensor:
         positions = len(hidden_ND)
         wanted = any(ctx.needs_input_grad[:3])  # type: ignore[attr-defined]
@@ -83,19 +95,21 @@ class _MeanCrossEntropy(torch.autograd.Function):
                 else:
                     grad_weight_VD += partial_VD
         ctx.gradients = (grad_hidden_ND, grad_weight_VD, grad_bias_V)  # type: ignore[attr-defined]
-        ctx.hidden_type = hidden_ND.dtype  # type: ignore[attr-defined]
+        ctx.hidden_type, ctx.outputs = hidden_ND.dtype, outputs  # type: ignore[attr-defined]
         return torch.cat(losses).mean()
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         hidden_ND, weight_VD, bias_V = ctx.gradients  # type: ignore[attr-defined]
-        # Nothing else holds them from here on, so autograd takes the table's gradient over without a copy.
         ctx.gradients = None  # type: ignore[attr-defined]
         # On the CPU a look at the number is free, and a scale of 1 (no accumulation) spares a pass over the table.
         if upstream.device.type != "cpu" or float(upstream) != 1.0:
             hidden_ND, weight_VD, bias_V = hidden_ND * upstream, weight_VD.mul_(upstream), bias_V.mul_(upstream)
-        return hidden_ND.to(ctx.hidden_type), weight_VD, bias_V, None, None, None, None  # type: ignore[attr-defined]
+        if ctx.outputs is not None:  # type: ignore[attr-defined]
+            # Autograd adds two gradients in place only where Python never saw the first: here it would copy the table.
+            ctx.outputs.value_VD, weight_VD = weight_VD, None  # type: ignore[attr-defined]
+        return hidden_ND.to(ctx.hidden_type), weight_VD, bias_V, None, None, None, None, None  # type: ignore[attr-defined]
 
 
 def _softmax_over_itself(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from models.cross_entropy import TableGradient
 from models.sizes import END_ID, PAD_ID, EncoderConfig, Kind
 
 LAYER_NORM_EPS = 1e-5
@@ -41,34 +42,43 @@ def _attention(
 
 
 class _Lookup(torch.autograd.Function):
-    """Rows of a table, whose gradient is left sparse: the rows that were looked up."""
+    """Rows of a table. The gradient is the output layer's with the rows' added, or only the rows', sparse."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, table_VD: Tensor, ids_BT: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: FunctionCtx, table_VD: Tensor, ids_BT: Tensor, outputs: TableGradient) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(ids_BT)
-        ctx.table_size = table_VD.shape  # type: ignore[attr-defined]
+        ctx.table_size, ctx.outputs = table_VD.shape, outputs  # type: ignore[attr-defined]
         return F.embedding(ids_BT, table_VD)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: FunctionCtx, grad_BTD: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: FunctionCtx, grad_BTD: Tensor) -> tuple[Tensor, None, None]:
         (ids_BT,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        outputs: TableGradient = ctx.outputs  # type: ignore[attr-defined]
+        table_VD, outputs.value_VD = outputs.value_VD, None
+        if table_VD is not None:
+            rows_ND = grad_BTD.flatten(0, 1).to(table_VD.dtype)
+            return table_VD.index_add_(0, ids_BT.flatten(), rows_ND), None, None
         rows_1N, values_ND = ids_BT.reshape(1, -1), grad_BTD.flatten(0, 1)
         size = ctx.table_size  # type: ignore[attr-defined]
-        return torch.sparse_coo_tensor(rows_1N, values_ND, size, check_invariants=False), None
+        return torch.sparse_coo_tensor(rows_1N, values_ND, size, check_invariants=False), None, None
 
 
 class TokenTable(nn.Embedding):
     """Token ids (B, T) to rows of the table (B, T, D)."""
 
     tied = False
-    """Whether the output layer uses the table too, and so has filled its gradient before this one is added to it. Only
-    then may this one be sparse: autograd adds it in place, instead of making and adding a whole table of zeros."""
+    """Whether the output layer uses the table too, and so has made a gradient of all of it, to which this one's few
+    rows are added, instead of a whole table of zeros with them in it."""
+    outputs: TableGradient | None = None
+    """Of the newest forward pass: where the output layer may leave the table's gradient; None where autograd adds."""
 
     def forward(self, ids_BT: Tensor) -> Tensor:
-        # On a GPU the sum of a sparse gradient has no fixed order, and a table of zeros costs little.
-        if self.tied and ids_BT.device.type == "cpu" and torch.is_grad_enabled():
-            rows_BTD: Tensor = _Lookup.apply(self.weight, ids_BT)
+        self.outputs = None
+        # On a GPU the sum of such a gradient has no fixed order, and a table of zeros costs little.
+        if self.tied and ids_BT.device.type == "cpu" and torch.is_grad_enabled() and self.weight.requires_grad:
+            self.outputs = TableGradient()
+            rows_BTD: Tensor = _Lookup.apply(self.weight, ids_BT, self.outputs)
             return rows_BTD
         return super().forward(ids_BT)
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.cross_entropy import mean_cross_entropy
+from models.cross_entropy import TableGradient, mean_cross_entropy
 from models.encoder import LAYER_NORM_EPS, Encoder, init_weights
 from models.sizes import EncoderConfig
 
@@ -20,10 +20,13 @@ class Decoder(nn.Linear):
     The loss is made in here because ZeRO stage 3 shows a module its weight only while it runs.
     """
 
-    def forward(self, hidden_ND: Tensor, labels_N: Tensor | None = None) -> Tensor:
+    def forward(
+        self, hidden_ND: Tensor, labels_N: Tensor | None = None, outputs: TableGradient | None = None
+    ) -> Tensor:
+        """`outputs`: where to leave the weight's gradient instead of giving it to autograd, which would copy it."""
         if labels_N is None:
             return super().forward(hidden_ND)
-        return mean_cross_entropy(hidden_ND, self.weight, self.bias, labels_N)
+        return mean_cross_entropy(hidden_ND, self.weight, self.bias, labels_N, outputs=outputs)
 
 
 class MaskedLM(nn.Module):
@@ -69,7 +72,8 @@ class MaskedLM(nn.Module):
 
     def mean_loss(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
         """The mean of what `forward` returns, a scalar, fp32 in nats, in less time and memory."""
-        loss: Tensor = self.decoder(self.transform(self.masked_states(ids_BT, index_N)), labels_N)
+        states_ND = self.transform(self.masked_states(ids_BT, index_N))
+        loss: Tensor = self.decoder(states_ND, labels_N, self.encoder.embedding.tokens.outputs)
         return loss
 
 
