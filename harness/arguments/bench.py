@@ -61,6 +61,11 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--steps", type=positive, default=8, help="timed steps of each side")
     train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     train.add_argument(
+        "--compile",
+        action="store_true",
+        help="our blocks compiled, as by execution.compile; the baseline stays as it is",
+    )
+    train.add_argument(
         "--same-allocator", action="store_true", help="the baseline too keeps freed memory, as our trainer does (glibc)"
     )
 

@@ -87,6 +87,7 @@ def _ours(spec: dict[str, Any], ranks: Ranks) -> Step:
         zero_stage=0,
         micro_rows=spec["rows"],
         accumulation=1,
+        compiled=spec["compiled"],
     )
     engine.train()
     updater = Updater(engine, ranks, zero_stage=0, clip=CLIP)

@@ -40,6 +40,7 @@ def bench(options: Namespace) -> int:
         "masks": masks,
         "bf16": options.precision == "bf16",
         "keep_freed": options.same_allocator,
+        "compiled": options.compile,
     }
     sides = {name: Side(name, spec) for name in SIDES}
     try:
@@ -69,6 +70,7 @@ def bench(options: Namespace) -> int:
         "largest_loss_difference": apart,
         "steps": options.steps,
         "baseline_keeps_freed_memory": options.same_allocator,
+        "compiled": options.compile,
     }
     if options.json:
         print(json.dumps(result, indent=1))
