@@ -153,7 +153,7 @@ def newest_whole(
         manifest, problem = gathered(_manifest(path) if ranks.first else (None, ""), ranks)[0]
         if manifest is not None:
             _check_owner(path, manifest, checkpoints)
-            if not usable(manifest["step"], manifest["state"]):
+            if not usable(manifest["step"], manifest.get("state", {})):
                 continue
             mine = sorted(manifest["files"].items())[ranks.rank :: ranks.world]
             problems = [_difference(path / name, entry) for name, entry in mine]
