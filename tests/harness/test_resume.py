@@ -18,6 +18,8 @@ from tiny import finish, start_queue, study_text, submit_here
 from harness.launch.observe import observe
 from harness.store import Store, read_json, read_lines
 
+pytestmark = pytest.mark.slow
+
 STEPS = 60
 WAYS = (
     "devices: 1, zero: 0",
