@@ -57,11 +57,16 @@ def test_an_add_killed_at_random_moments_ends_with_identical_bytes(tmp_path: Pat
 
     draw = random.Random(3)
     hit = 0
-    for number in range(KILLS):
+    for number in range(2 * KILLS):
+        if hit == KILLS:
+            break
         root = tmp_path / f"killed{number}"
         process = start(source, root)
         time.sleep(whole * draw.uniform(0.05, 0.95))
-        hit += process.poll() is None
+        if process.poll() is None:
+            hit += 1
+        else:
+            whole *= 0.8  # the machine was slower when it was timed
         if number % 2:
             os.killpg(process.pid, signal.SIGKILL)  # all of them at once, as a machine that goes down
         else:
@@ -73,7 +78,7 @@ def test_an_add_killed_at_random_moments_ends_with_identical_bytes(tmp_path: Pat
             time.sleep(0.02)
         assert start(source, root).wait(600) == 0
         assert contents(root) == expected
-    assert hit >= KILLS * 3 // 4, "most of the kills met a living process"
+    assert hit == KILLS, "too few of the kills met a living process"
 
 
 def memory(session: int) -> int:
