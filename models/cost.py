@@ -64,11 +64,14 @@ class Flops:
 def forward_flops_per_token(config: EncoderConfig, *, tokens_per_row: int, masked_share: float) -> Flops:
     """One forward pass: 2 for each weight, 4 TD a layer for attention over rows of T tokens.
 
-    `masked_share` is the fraction of positions whose logits are computed (mask rate), in [0, 1].
+    `masked_share` is the fraction of positions whose logits are computed (mask rate), in [0, 1]. Only they look, and
+    pass the feed-forward matrices, in the last block: nothing reads what it would make of the others.
     """
     w = config.width
-    weights = config.layers * (4 * w * w + _feedforward_weights(config))
-    scores_and_mixing = config.layers * 2 * tokens_per_row * w
+    after_looking = w * w + _feedforward_weights(config)
+    layers = config.layers - 1 + masked_share
+    weights = config.layers * 3 * w * w + layers * after_looking
+    scores_and_mixing = layers * 2 * tokens_per_row * w
     head = masked_share * (w * w + w * config.vocabulary)
     return Flops(body=2.0 * weights, attention=2.0 * scores_and_mixing, head=2.0 * head)
 
@@ -125,21 +128,25 @@ def activation_bytes_per_row(
     w, f, t = config.width, config.feedforward, tokens_per_row
     cast = 2 if bf16 else 4
     modern = config.kind == "modern"
-    # Query, key, value and output of attention: fp32 even under bf16, as they are on the CPU (models.encoder). Rotary
-    # positions add turned copies and an output in another order; the matrix after them reads a cast one under bf16.
-    attention_w = 4 * 4 + (4 * 3 if modern else 0) + (cast if bf16 else 0)
-    streams_w = 2 * 4 + 2 * cast  # what the two LayerNorms read, what the two matrices after them read
+    # Of every token: query, key and value, fp32 even under bf16, as they are on the CPU (models.encoder), which rotary
+    # positions copy turned; what the first LayerNorm reads and what the matrix after it reads.
+    token_w = 3 * 4 + (4 * 2 if modern else 0) + 4 + cast
+    # Of every token that looks: attention's output (rotary positions leave it in another order, and the matrix after it
+    # reads a cast one under bf16), the second LayerNorm, the feed-forward matrices.
+    looking_w = 4 + (4 if modern else 0) + (cast if bf16 else 0) + 4 + cast + (2 * 4 if config.dropout else 0)
     feedforward_f = (4 if config.gated else 2) * cast
-    dropped_w = 2 * 4 if config.dropout else 0
     statistics = 2 * 8 + 4 * config.heads
-    block = t * (w * (attention_w + streams_w + dropped_w) + f * feedforward_f + statistics)
-    if not fused_attention:
-        block += 3 * 4 * t * (config.heads * t + w)
-    if config.attention == "document":
-        block += 4 * t * t
+
+    def block(looking: int) -> int:
+        held = t * (w * token_w + statistics) + looking * (w * looking_w + f * feedforward_f)
+        if not fused_attention:
+            held += 3 * 4 * looking * (config.heads * t + w)
+        return held + (4 * looking * t if config.attention == "document" else 0)
+
+    blocks = (config.layers - 1) * block(t) + block(masks_per_row)  # the last block: masked positions alone look
     backward = t * (w * 16 + f * feedforward_f)
     ends = t * (w * (12 + (4 if config.dropout else 0)) + 64) + (t * t if config.attention == "document" else 0)
     head = masks_per_row * (12 * config.vocabulary + 32 * w)
     if checkpointed:
-        return ends + config.layers * t * w * 4 + max(head, block + backward)
-    return ends + config.layers * block + max(head, backward)
+        return ends + config.layers * t * w * 4 + max(head, block(t) + backward)
+    return ends + blocks + max(head, backward)

@@ -1,7 +1,7 @@
 """The encoder, read top-down: embedding, block, encoder. No distributed code, no losses.
 
-Shape suffixes: B rows, T tokens, Q tokens that look (T of them, or 1 where all see alike), D width, H heads, C width of
-a head, F feed-forward width, V vocabulary.
+Shape suffixes: B rows, T tokens, Q tokens that look (T of them; K, the positions of a row that are read; in a mask 1
+where all see alike), D width, H heads, C width of a head, F feed-forward width, V vocabulary; N = B x K.
 
 `xlm-r` is RoBERTa to the letter (post-LayerNorm, learned positions offset by the padding id, GELU, biases), so its
 weights travel to and from transformers (`models.huggingface`). `modern` is pre-LayerNorm with rotary positions and
@@ -34,11 +34,11 @@ def same_document(ids_BT: Tensor) -> Tensor:
 
 
 def _attention(
-    query_BHTC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B1QT: Tensor | None, rate: float
+    query_BHQC: Tensor, key_BHTC: Tensor, value_BHTC: Tensor, mask_B1QT: Tensor | None, rate: float
 ) -> Tensor:
-    """Scaled-dot-product attention, (B, H, T, C); on the CPU in the type of its inputs."""
+    """Scaled-dot-product attention, (B, H, Q, C); on the CPU in the type of its inputs."""
     with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(query_BHTC, key_BHTC, value_BHTC, attn_mask=mask_B1QT, dropout_p=rate)
+        return F.scaled_dot_product_attention(query_BHQC, key_BHTC, value_BHTC, attn_mask=mask_B1QT, dropout_p=rate)
 
 
 class _Lookup(torch.autograd.Function):
@@ -129,7 +129,7 @@ class Rotary(nn.Module):
 
 
 class Block(nn.Module):
-    """One transformer layer, (B, T, D) to (B, T, D)."""
+    """One transformer layer, (B, T, D) to (B, T, D), or to (N, D) where only some positions are read after it."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -145,8 +145,10 @@ class Block(nn.Module):
         self.feedforward_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS, bias=bias)
         self.dropout = nn.Dropout(config.dropout)
 
-    def attend(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
-        rows, tokens, width = hidden_BTD.shape
+    def attend(
+        self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None, index_N: Tensor | None
+    ) -> Tensor:
+        rows, tokens, _ = hidden_BTD.shape
         qkv_BTE = self.qkv(hidden_BTD)
         if qkv_BTE.device.type == "cpu":
             # Always fp32: the backward of PyTorch's bf16 kernel there was measured at five times the time of the fp32
@@ -156,29 +158,44 @@ class Block(nn.Module):
         query_key_2BHTC, value_1BHTC = qkv_3BHTC.split((2, 1))
         if rotary is not None:
             query_key_2BHTC = rotary(query_key_2BHTC)
-        query_BHTC, key_BHTC = query_key_2BHTC.unbind()
+        query_BHQC, key_BHTC = query_key_2BHTC.unbind()
+        if index_N is not None:
+            query_NHC = query_BHQC.transpose(1, 2).flatten(0, 1).index_select(0, index_N)
+            query_BHQC = query_NHC.unflatten(0, (rows, -1)).transpose(1, 2)
+            if mask_B1QT is not None and mask_B1QT.shape[2] > 1:
+                mask_B1QT = mask_B1QT.flatten(0, 2).index_select(0, index_N).view(rows, 1, -1, tokens)
         rate = self.dropout_rate if self.training else 0.0
-        mixed_BHTC = _attention(query_BHTC, key_BHTC, value_1BHTC[0], mask_B1QT, rate)
-        return self.out(mixed_BHTC.transpose(1, 2).reshape(rows, tokens, width))
+        mixed_BHQC = _attention(query_BHQC, key_BHTC, value_1BHTC[0], mask_B1QT, rate)
+        mixed_BQD = mixed_BHQC.transpose(1, 2).flatten(2)
+        return self.out(mixed_BQD if index_N is None else mixed_BQD.flatten(0, 1))
 
-    def feed(self, hidden_BTD: Tensor) -> Tensor:
-        up_BTF = self.up(hidden_BTD)
+    def feed(self, hidden: Tensor) -> Tensor:
+        """(..., D) to (..., D)."""
+        up = self.up(hidden)
         if self.gated:
-            open_BTF, value_BTF = up_BTF.chunk(2, dim=-1)
-            return self.down(F.gelu(open_BTF) * value_BTF)
-        return self.down(F.gelu(up_BTF))
+            gate, value = up.chunk(2, dim=-1)
+            return self.down(F.gelu(gate) * value)
+        return self.down(F.gelu(up))
 
-    def forward(self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None) -> Tensor:
+    def forward(
+        self, hidden_BTD: Tensor, rotary: Rotary | None, mask_B1QT: Tensor | None, index_N: Tensor | None = None
+    ) -> Tensor:
+        """`index_N` as in `Encoder`."""
+        looked_BTD = self.attention_norm(hidden_BTD) if self.pre_norm else hidden_BTD
+        attended = self.dropout(self.attend(looked_BTD, rotary, mask_B1QT, index_N))
+        hidden = hidden_BTD if index_N is None else hidden_BTD.flatten(0, 1).index_select(0, index_N)
         if self.pre_norm:
-            hidden_BTD = hidden_BTD + self.dropout(self.attend(self.attention_norm(hidden_BTD), rotary, mask_B1QT))
-            return hidden_BTD + self.dropout(self.feed(self.feedforward_norm(hidden_BTD)))
-        hidden_BTD = self.attention_norm(hidden_BTD + self.dropout(self.attend(hidden_BTD, rotary, mask_B1QT)))
-        return self.feedforward_norm(hidden_BTD + self.dropout(self.feed(hidden_BTD)))
+            hidden = hidden + attended
+            return hidden + self.dropout(self.feed(self.feedforward_norm(hidden)))
+        hidden = self.attention_norm(hidden + attended)
+        return self.feedforward_norm(hidden + self.dropout(self.feed(hidden)))
 
 
 class Encoder(nn.Module):
-    """Token ids (B, T) int64 to hidden states (B, T, D).
+    """Token ids (B, T) int64 to hidden states (B, T, D), or (N, D) where only those at `index_N` are asked for.
 
+    `index_N` (int64) points into the flattened (B x T) positions, as many of each row, row by row, as masking makes
+    them. The states are the same; the last block then works out no others, which at 15 % masks spares most of it.
     `padded` says whether rows may hold PAD_ID: packed training rows never do, and attention without a mask is faster.
     Raises ValueError for rows longer than the configuration's positions.
     """
@@ -198,27 +215,29 @@ class Encoder(nn.Module):
             nn.LayerNorm(config.width, eps=LAYER_NORM_EPS, bias=False) if config.kind == "modern" else nn.Identity()
         )
 
-    def forward(self, ids_BT: Tensor, *, padded: bool = False) -> Tensor:
+    def forward(self, ids_BT: Tensor, *, padded: bool = False, index_N: Tensor | None = None) -> Tensor:
         if ids_BT.shape[1] > self.config.positions:
             raise ValueError(f"rows of {ids_BT.shape[1]} tokens, but the model has {self.config.positions} positions")
         mask_B1QT = ids_BT.ne(PAD_ID)[:, None, None, :] if padded else None
         if self.config.attention == "document":
             # Padding stands behind the last </s>, so real tokens never see it, and each row of the mask sees something.
             mask_B1QT = same_document(ids_BT)
-        hidden_BTD = self.embedding(ids_BT)
-        for block in self.blocks:
+        hidden = self.embedding(ids_BT)
+        for number, block in enumerate(self.blocks, 1):
+            read_N = index_N if number == len(self.blocks) else None
             if self.checkpoint_blocks and self.training:
-                hidden_BTD = checkpoint(
+                hidden = checkpoint(
                     block,
-                    hidden_BTD,
+                    hidden,
                     self.rotary,
                     mask_B1QT,
+                    read_N,
                     use_reentrant=False,
                     preserve_rng_state=self.config.dropout > 0.0,  # nothing else in a block is random
                 )
             else:
-                hidden_BTD = block(hidden_BTD, self.rotary, mask_B1QT)
-        return self.final_norm(hidden_BTD)
+                hidden = block(hidden, self.rotary, mask_B1QT, read_N)
+        return self.final_norm(hidden)
 
 
 def init_weights(module: nn.Module, generator: torch.Generator, *, kind: Kind = "xlm-r", layers: int = 1) -> None:

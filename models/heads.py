@@ -32,9 +32,9 @@ class Decoder(nn.Linear):
 class MaskedLM(nn.Module):
     """Encoder with XLM-R's masked-LM head: dense, GELU, LayerNorm, then the tied token table and a bias.
 
-    Only masked positions see the head: at 15 % masks and a 250,000-piece vocabulary that is most of a step's work saved
-    (equal values, a test compares). `forward` returns the loss at each of them, for scores; `mean_loss` their mean, for
-    training, in less memory.
+    Only masked positions see the head and the most of the last block: at 15 % masks and a 250,000-piece vocabulary that
+    is most of a step's work saved (equal values, a test compares). `forward` returns the loss at each of them, for
+    scores; `mean_loss` their mean, for training, in less memory.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -60,13 +60,13 @@ class MaskedLM(nn.Module):
         return logits_NV
 
     def masked_states(self, ids_BT: Tensor, index_N: Tensor) -> Tensor:
-        """States (N, D) at the positions `index_N` of the flattened (B*T) ones."""
-        hidden_BTD: Tensor = self.encoder(ids_BT)
-        return hidden_BTD.flatten(0, 1).index_select(0, index_N)
+        """States (N, D) at the positions `index_N` of the flattened (B*T) ones, as many of each row, row by row."""
+        states_ND: Tensor = self.encoder(ids_BT, index_N=index_N)
+        return states_ND
 
     def forward(self, ids_BT: Tensor, index_N: Tensor, labels_N: Tensor) -> Tensor:
-        """The loss at each masked position, (N,) fp32 in nats. `index_N` points into the flattened (B*T) positions;
-        `labels_N` holds the true ids there. Both int64."""
+        """The loss at each masked position, (N,) fp32 in nats. `index_N` points into the flattened (B*T) positions,
+        as many of each row, row by row; `labels_N` holds the true ids there. Both int64."""
         logits_NV = self.logits(self.masked_states(ids_BT, index_N))
         return F.cross_entropy(logits_NV.float(), labels_N, reduction="none")
 

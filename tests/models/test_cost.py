@@ -93,6 +93,16 @@ def test_flops_are_six_a_weight_and_twelve_a_token_that_is_looked_at(kind: Kind,
 
 
 @FORMED
+def test_a_block_whose_states_are_read_at_masked_positions_alone_is_priced_so(kind: Kind, gated: bool) -> None:
+    price = {"tokens_per_row": 10, "masked_share": 0.2}
+    one, two = (forward_flops_per_token(small(kind, gated, layers=layers), **price) for layers in (1, 2))
+    weights_after_looking = 64 * 64 + (3 if gated else 2) * 64 * 128
+    assert two.body - one.body == pytest.approx(2 * (3 * 64 * 64 + weights_after_looking))
+    assert one.body == pytest.approx(2 * (3 * 64 * 64 + 0.2 * weights_after_looking))
+    assert one.attention == pytest.approx(0.2 * (two.attention - one.attention))
+
+
+@FORMED
 @pytest.mark.parametrize(
     ("shape", "rows", "tokens", "masks"),
     [

@@ -37,10 +37,12 @@ def some_ids(rows: int, tokens: int) -> torch.Tensor:
 
 
 @FORMS
-def test_the_loss_at_masked_positions_is_the_loss_of_all_positions_there(form: str) -> None:
-    model = build_masked_lm(config(form), 0).eval()
+@pytest.mark.parametrize("attention", ["row", "document"])
+def test_the_loss_at_masked_positions_is_the_loss_of_all_positions_there(form: str, attention: str) -> None:
+    model = build_masked_lm(replace(config(form), attention=attention), 0).eval()
     ids, labels = some_ids(4, 20), some_ids(4, 20).flip(0)
-    index = torch.tensor([3, 19, 20, 41, 42, 79])
+    ids[:, [4, 11, 12]] = END_ID
+    index = torch.tensor([3, 19, 20, 39, 41, 42, 60, 79])
     everywhere = model.logits(model.encoder(ids).flatten(0, 1))
     expected = F.cross_entropy(everywhere, labels.flatten(), reduction="none")[index]
     torch.testing.assert_close(model(ids, index, labels.flatten()[index]), expected, atol=1e-6, rtol=1e-6)
@@ -196,7 +198,7 @@ def test_a_model_that_is_not_gated_has_the_weights_it_always_had() -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_checkpointed_blocks_change_neither_loss_nor_gradients(form: str, dropout: float) -> None:
     """To the bit: each block is computed again from the same input, with the same dropout."""
-    ids, index, labels = some_ids(3, 20), torch.tensor([3, 19, 21, 42, 58]), torch.tensor([7, 9, 11, 13, 15])
+    ids, index, labels = some_ids(3, 20), torch.tensor([3, 19, 21, 39, 42, 58]), torch.tensor([7, 9, 11, 12, 13, 15])
     results = []
     for checkpointed in (False, True):
         model = build_masked_lm(config(form, dropout), 0).train()
