@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         entry.add_argument("--profile", help="which of the study's profiles (default: its first)")
         if where:
             entry.add_argument("--where", help='only these cells, e.g. "K >= 6 and alpha == 0.3"')
+            entry.add_argument("--force", action="store_true", help="take a grid of more than 100,000 points")
         return entry
 
     demo = verb(

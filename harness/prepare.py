@@ -35,10 +35,13 @@ def open_tokenizer(store: Store, science: Mapping[str, Any]) -> Tokenizer:
 
 
 def open_shards(store: Store, science: Mapping[str, Any], split: Split) -> dict[str, Shard]:
-    """One split of every language of the run, written now if the store lacks it."""
+    """One split of every language of the run, written now if the store lacks it; of training text what it may use."""
     corpus, tokenizer = corpus_of(store, science), open_tokenizer(store, science)
     folders = ensure_shards(store, corpus, tokenizer, science["languages"])
-    return {language: open_shard(folder, split) for language, folder in folders.items()}
+    shards = {language: open_shard(folder, split) for language, folder in folders.items()}
+    if split == "train" and "text_bytes" in science:
+        return {language: shard.first(science["text_bytes"]) for language, shard in shards.items()}
+    return shards
 
 
 def prepare_shared(

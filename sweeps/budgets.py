@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.study import BudgetBlock, RecipeBlock
+from sweeps.recipe import BudgetBlock, RecipeBlock
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,14 +27,19 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
-def matches(condition: str, values: Mapping[str, Any]) -> bool:
-    """Whether a cell with these axis values meets the condition. Raises BadInput for what cannot be read."""
+@functools.lru_cache(maxsize=256)
+def _parsed(condition: str) -> ast.expr:
     try:
-        tree = ast.parse(condition.strip(), mode="eval").body
+        return ast.parse(condition.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise BadInput(
             f"the condition {condition!r} cannot be read; write for example: K >= 8 and alpha == 0.3"
         ) from error
+
+
+def matches(condition: str, values: Mapping[str, Any]) -> bool:
+    """Whether a cell with these axis values meets the condition. Raises BadInput for what cannot be read."""
+    tree = _parsed(condition)
 
     def value(node: ast.expr) -> Any:
         match node:
@@ -45,6 +51,8 @@ def matches(condition: str, values: Mapping[str, Any]) -> bool:
                     hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(sorted(values))}"
                     raise BadInput(f"the condition {condition!r} names {name!r}, which a cell does not have; {hint}")
                 return values[name]
+            case ast.Attribute() if ast.unparse(node) in values:  # an axis that is a key's path
+                return values[ast.unparse(node)]
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [value(item) for item in items]
             case ast.UnaryOp(op=ast.Not(), operand=operand):

@@ -67,6 +67,22 @@ class Shard:
         """UTF-8 bytes of documents [start, stop)."""
         return int(self.byte_offsets[stop] - self.byte_offsets[start])
 
+    def first(self, text_bytes: int) -> Shard:
+        """The first documents, as many as have at most so much text; one at least."""
+        count = max(1, int(np.searchsorted(self.byte_offsets, text_bytes, side="right")) - 1)
+        if count >= self.documents:
+            return self
+        tokens = int(self.offsets[count])
+        return Shard(
+            language=self.language,
+            ids=self.ids[:tokens],
+            documents=count,
+            text_tokens=tokens - count,
+            text_bytes=int(self.byte_offsets[count]),
+            offsets=self.offsets[: count + 1],
+            byte_offsets=self.byte_offsets[: count + 1],
+        )
+
     def bytes_before(self, token: int) -> float:
         """UTF-8 bytes of text that the first `token` ids stand for; of a document cut there, its ids' share of it."""
         document = int(np.searchsorted(self.offsets, token, side="right")) - 1

@@ -29,12 +29,13 @@ from sweeps.where import matches
 
 def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
     """The study's runs, with `--where` applied. The demo corpus need not be there yet: its key is known."""
-    study = load_study(options.study, options.profile)
+    study, force = load_study(options.study, options.profile), bool(getattr(options, "force", False))
     corpus = Corpus.open(store, study.corpus)
     if corpus is not None:
-        runs = expand(study, corpus.key, {code: corpus.train_bytes(code) for code in corpus.languages})
+        sizes = {code: corpus.train_bytes(code) for code in corpus.languages}
+        runs = expand(study, corpus.key, sizes, force=force)
     elif study.corpus == DEMO_CORPUS:
-        runs = expand(study, digest(demo_source()))
+        runs = expand(study, digest(demo_source()), force=force)
     else:
         raise BadInput(
             f"study {study.name}: the corpus {study.corpus!r} is not under {store.root}; "

@@ -223,8 +223,12 @@ def test_an_id_can_be_read_and_is_a_folder_name() -> None:
         ("seed: [0]", "seed: [-1]", "axes.seed: -1 is not a whole number of at least 0"),
         ("seed: [0]", "seed: [true]", "axes.seed: True is not a whole number"),
         ("seed: [0]", "width: [wide]", "axes: model.width"),
-        ("seed: [0]", "model.wdth: [3]", "axes: model.wdth is not a key of the recipe"),
-        ("seed: [0]", "width.x: [3]", "axes: width.x is not a key of the recipe"),
+        (
+            "seed: [0]",
+            "model.wdth: [3]",
+            "axes.model.wdth: model.wdth is not a key of the recipe; did you mean model.width?",
+        ),
+        ("seed: [0]", "width.x: [3]", "axes.width.x: width.x is not a key of the recipe"),
         ("languages: [[en, lb, da]], ", "", "the axis languages is missing"),
         ("[[en, lb, da]]", "[demo-4]", "there is no language set 'demo-4'; did you mean demo-"),
         ("[[en, lb, da]]", "[[en, lb, en]]", "en stands twice in en+lb+en"),
@@ -254,9 +258,9 @@ def test_a_grid_that_cannot_be_is_refused_in_one_sentence(old: str, new: str, wo
 
 def test_a_language_that_the_corpus_lacks_is_answered_with_the_nearest() -> None:
     study = parse_study(BASE, "ids.yaml")
-    assert expand(study, "key", {"en": 1, "lb": 1, "da": 1})
+    assert expand(study, "key", {"en": 10**6, "lb": 10**6, "da": 10**6})
     with pytest.raises(BadInput, match=r"the corpus text has no language 'da'; did you mean dag\?"):
-        expand(study, "key", {"en": 1, "lb": 1, "dag": 1})
+        expand(study, "key", {"en": 10**6, "lb": 10**6, "dag": 1})
     with pytest.raises(BadInput, match="corpus stats lists what it has"):
         expand(study, "key", {"en": 1, "lb": 1})
 
