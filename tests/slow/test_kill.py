@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+from harness.corpus.artefact import Corpus
+from harness.store import Store
+from sweeps.corpora import DEMO, DEMO_BYTES
+
 COMMAND = Path(sys.executable).with_name("babelscale")
 KILLS = 4
 SMOKE = ("demo", "--profile", "smoke")
@@ -79,6 +83,9 @@ def test_a_demo_killed_at_random_moments_ends_with_identical_records(tmp_path: P
         print(f"after {whole * moment / 200:.1f} s: {killed} processes killed")
     to_the_end(disturbed)
 
+    corpus = Corpus.open(Store(alone), DEMO)
+    assert corpus is not None
+    assert {code: corpus.train_bytes(code) for code in corpus.languages} == DEMO_BYTES, "what plans reckon with"
     expected, found = measured(alone), measured(disturbed)
     assert len(expected) == 2 and all(expected.values())
     assert found == expected

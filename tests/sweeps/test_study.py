@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sweeps.errors import BadInput
 from sweeps.grid import expand
-from sweeps.study import load_study, parse_study, studies_that_ship
+from sweeps.study import STUDIES, load_study, parse_study, studies_that_ship
 
 SAMPLE = Path(__file__).with_name("sample.yaml").read_text(encoding="utf-8")
 
@@ -153,12 +153,20 @@ _WORDS = [
     ".inf",
     "-1",
     "1e9",
+    "pairs",
+    "derive",
+    "invariants",
+    "steps: {rule: equal-core-tokens, steps: 9, at: demo-3}",
+    "{width: [32, 64], layers: [1, 2]}",
+    "!!int",
+    "<<: *a",
+    "&a",
 ]
 
 
-def _mutated(seed: int) -> str:
-    """The sample study after a few small accidents: bytes lost, doubled or swapped, words and lines moved."""
-    source, text = random.Random(seed), SAMPLE
+def _mutated(seed: int, text: str = SAMPLE) -> str:
+    """A study after a few small accidents: bytes lost, doubled or swapped, words and lines moved."""
+    source = random.Random(seed)
     for _ in range(source.randint(1, 4)):
         at = source.randrange(len(text))
         match source.randrange(6):
@@ -180,6 +188,44 @@ def _mutated(seed: int) -> str:
                     r"\d+(\.\d+)?", source.choice(["0", "-3", "7.5", "x", "", "1000003", "[1]"]), text, count=1
                 )
     return text
+
+
+_RICH = (
+    SAMPLE.replace(
+        "recipe:\n",
+        """pairs:
+  - layers: [3, 4]
+    sampling.count: [null, tokens]
+derive:
+  steps: {rule: equal-tokens, tokens: 716800}
+  vocabulary: {rule: per-language, pieces: 300, least: 2000}
+invariants: [nested-languages, vocabulary-fits]
+recipe:
+""",
+        1,
+    )
+    .replace(", steps: 700}", "}")
+    .replace("width: 32, vocabulary: 4000", "width: 32")
+    .replace("steps: 30}", "row_x: 30}")
+)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_two_thousand_damaged_studies_each_work_or_are_bad_input(part: int) -> None:
+    """Those that ship, the sample, and one that uses every block; under a profile or none. Never any other error."""
+    assert len(expand(parse_study(_RICH, "rich.yaml"), "key")) == 48
+    texts = [SAMPLE, _RICH, *((STUDIES / f"{name}.yaml").read_text("utf-8") for name in studies_that_ship())]
+    refused = 0
+    for seed in range(500 * part, 500 * (part + 1)):
+        text = _mutated(seed, texts[seed % len(texts)])
+        try:
+            expand(parse_study(text, "mine.yaml", "smoke" if seed % 7 == 0 else None), "key")
+        except BadInput as error:
+            refused += 1
+            assert "\n" not in str(error), seed
+        except Exception as error:
+            raise AssertionError(f"study {seed} ends in {error!r}") from error
+    assert 50 < refused < 500
 
 
 @given(st.integers(0, 2**32), st.sampled_from([None, "smoke"]))

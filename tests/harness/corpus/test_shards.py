@@ -85,6 +85,22 @@ def test_the_bytes_of_the_first_ids_are_whole_documents_and_a_share_of_the_one_t
     assert [found[int(offset)] for offset in shard.offsets] == shard.byte_offsets.tolist()
 
 
+def test_the_first_of_a_text_are_whole_documents_within_the_bytes_that_were_asked_for(
+    store: Store, corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    shard = open_shard(ensure_shard(store, corpus, tokenizer, "ru"), "train")
+    for count in (1, 2, shard.documents - 1):
+        asked = shard.bytes_of_documents(0, count)
+        for text_bytes in (asked, asked + 1):  # the next document is longer than a byte
+            part = shard.first(text_bytes)
+            assert (part.documents, part.text_bytes) == (count, asked)
+            assert part.ids.tolist() == shard.ids[: int(shard.offsets[count])].tolist()
+            assert part.text_tokens == len(part.ids) - count and part.byte_offsets[-1] == asked
+            assert part.bytes_before(len(part.ids)) == asked
+    assert shard.first(1).documents == 1, "never nothing"
+    assert shard.first(shard.text_bytes) is shard.first(10**12) is shard
+
+
 @pytest.mark.parametrize("vocabulary, dtype", [(90, np.uint8), (340, np.uint16)])
 def test_ids_take_the_smallest_unsigned_type_that_holds_the_table(
     store: Store, corpus: Corpus, vocabulary: int, dtype: type
