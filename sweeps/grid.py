@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweeps.budgets import Trunk, budgets, trunk_of
 from sweeps.corpora import known_bytes
 from sweeps.derive import Cell, DerivedValue, check_target, derived, order
 from sweeps.errors import BadInput
+from sweeps.execution import execution_of
 from sweeps.invariants import check
 from sweeps.languages import LANGUAGE_SETS, language_set
 from sweeps.recipe import RecipeBlock, SamplingBlock
@@ -58,8 +59,20 @@ def expand(
             runs.setdefault(run.id, replace(run, trunk=trunk))
     if not runs:
         raise BadInput(f"{study.at('exclude')}: the grid is empty, exclude removes every cell")
+    _check_execution(study, runs.values())
     check(study, [run.science | run.axes for run in runs.values()], grid.sets, grid.bytes_of)
     return list(runs.values())
+
+
+def _check_execution(study: Study, runs: Iterable[Run]) -> None:
+    if not study.execution.rules:
+        return
+    for run in runs:
+        try:
+            execution_of(study.execution, run.axes)
+        except ValidationError as error:
+            message = " ".join(error.errors()[0]["msg"].removeprefix("Value error, ").split())
+            raise BadInput(f"{study.at('execution.rules')}: for {run.id}, {message}") from error
 
 
 def _excluded(study: Study, run: Run) -> bool:

@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 
 from sweeps.derive import DerivedValue
 from sweeps.errors import BadInput
+from sweeps.execution import ExecutionBlock, ExecutionRule
 from sweeps.rates import LearningRateRule
 from sweeps.recipe import RecipeBlock
-from sweeps.strict import LIST, NUMBER, RULE, Positive, Strict
+from sweeps.strict import LIST, NUMBER, RULE, Strict
 from sweeps.yaml_text import Origin, read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
@@ -56,37 +57,6 @@ _STANDS_FOR_DERIVED: dict[str, Any] = {
     "learning_rate": 1.0,
 }
 """What the recipe holds, until a cell is computed, where a derived value will stand: some legal value."""
-
-
-class ExecutionBlock(Strict):
-    """How runs are executed. Nothing here may change a run's numbers beyond rounding, and none of it is in the id."""
-
-    devices: Positive = 1
-    """Ranks of one run."""
-    zero: Annotated[int, Field(ge=0, le=3)] = 1
-    micro_rows: Positive | None = None
-    """Rows a rank holds at once; the rest is accumulated. Default: as many of its share as the memory at hand takes."""
-    activation_checkpointing: bool = False
-    """Compute each block again in the backward pass instead of keeping what it needs there."""
-    compile: bool = False
-    """Compile the blocks with torch.compile; not at ZeRO stage 3. On a CPU that wants a C++ compiler."""
-    threads: Positive = 1
-    """CPU threads of one rank."""
-    slots: Positive | None = None
-    """Runs at the same time with `--cluster local`. Default: cores / (devices x threads)."""
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = 300.0
-    attempts: Positive = 5
-    """Goes at one run before it counts as failed."""
-    hours: Annotated[float, Field(gt=0)] = 24.0
-
-    @model_validator(mode="after")
-    def _compiled_whole(self) -> ExecutionBlock:
-        if self.compile and self.zero == 3:
-            raise ValueError(
-                "compile does not go with zero 3, which gathers weights between the parts of a block: take zero 2, or "
-                "leave compile out"
-            )
-        return self
 
 
 class Study(Strict):
@@ -259,9 +229,12 @@ def path_of(location: Iterable[int | str]) -> str:
 
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    """The legal keys of the block at a location, as pydantic gives it."""
     block: type[BaseModel] = StudyFile
     if path[:1] == ("derive",) and len(path) == 2:
         return list(DerivedValue.model_fields)
+    if path[:2] == ("execution", "rules") and len(path) == 3:
+        return list(ExecutionRule.model_fields)
     if RULE in path:
         block, path = LearningRateRule, path[path.index(RULE) + 1 :]
     for part in path:

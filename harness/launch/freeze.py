@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.store import SCHEMA, Store, read_json, write_json
 from sweeps.errors import BadInput
+from sweeps.execution import execution_of
 from sweeps.grid import Run
 from sweeps.study import Study
 
@@ -37,12 +38,22 @@ def freeze(store: Store, study: Study, runs: list[Run], *, corpus_note: str, com
         "corpus_note": corpus_note,
         "groups": {group: list(members) for group, members in study.groups.items()},
         "evaluate": list(study.evaluate),
-        "execution": study.execution.model_dump(),
+        "execution": study.execution.model_dump(exclude={"rules"}),
+        "executions": _by_rules(study, runs),
         "runs": [run.id for run in runs],
         "branches": {run.id: {"trunk": run.trunk.run, "step": run.trunk.step} for run in runs if run.trunk},
         "command": command,
     }
     write_json(store.studies / f"{study.name}.json", record)
+
+
+def _by_rules(study: Study, runs: list[Run]) -> dict[str, dict[str, Any]]:
+    """The execution of each run that a rule of the study has a word on."""
+    if not study.execution.rules:
+        return {}
+    own = study.execution.model_dump(exclude={"rules"})
+    each = {run.id: execution_of(study.execution, run.axes).model_dump(exclude={"rules"}) for run in runs}
+    return {run: execution for run, execution in each.items() if execution != own}
 
 
 def frozen_study(store: Store, name: str) -> dict[str, Any]:

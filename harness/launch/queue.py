@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,14 @@ def stop(store: Store, study: str, *, wait_seconds: float = 60.0) -> bool:
     return not queue_state(store, study)["alive"]
 
 
-def default_slots(execution: dict[str, Any]) -> int:
-    """Runs that this machine holds at once: by GPUs where there are any, else by cores."""
+def default_slots(study: Mapping[str, Any]) -> int:
+    """Runs that this machine holds at once, whichever they are: by GPUs where there are any, else by cores."""
+    each = (study["execution"], *study.get("executions", {}).values())
     gpus = visible_gpus()
     if gpus:
-        return max(1, len(gpus) // int(execution["devices"]))
-    return max(1, (os.cpu_count() or 1) // (int(execution["devices"]) * int(execution["threads"])))
+        return max(1, len(gpus) // max(int(execution["devices"]) for execution in each))
+    cores = max(int(execution["devices"]) * int(execution["threads"]) for execution in each)
+    return max(1, (os.cpu_count() or 1) // cores)
 
 
 def visible_gpus() -> list[int]:
@@ -109,6 +111,7 @@ class Queue:
     def __init__(self, store: Store, study: dict[str, Any], slots: int, only: list[str]) -> None:
         self.store, self.study, self.slots = store, study, slots
         self.execution: dict[str, Any] = study["execution"]
+        self.executions: dict[str, dict[str, Any]] = study.get("executions", {})
         self.branches: dict[str, Any] = study.get("branches", {})
         wanted = [run for run in study["runs"] if not only or run in only]
         # Long runs first: the slots then end together.
@@ -194,8 +197,9 @@ class Queue:
             return
         taken = {entry.slot for entry in self.active}
         slot = next(number for number in range(self.slots) if number not in taken)
+        execution = self.executions.get(run, self.execution)
         settings: dict[str, Any] = {
-            "execution": self.execution,
+            "execution": execution,
             "tasks": self.study["evaluate"],
             "slot": slot,
             "slots": self.slots,
@@ -207,10 +211,11 @@ class Queue:
             settings["keep"] = keep
         write_json(attempt_folder / "execution.json", settings | provenance())
         executor = submitit.LocalExecutor(folder=attempt_folder)
-        devices = int(self.execution["devices"])
-        gpus = visible_gpus()[slot * devices : (slot + 1) * devices]
+        devices = int(execution["devices"])
+        first = slot * max(int(each["devices"]) for each in (self.execution, *self.executions.values()))
+        gpus = visible_gpus()[first : first + devices]
         executor.update_parameters(
-            timeout_min=max(1, round(float(self.execution["hours"]) * 60)),
+            timeout_min=max(1, round(float(execution["hours"]) * 60)),
             tasks_per_node=devices,
             gpus_per_node=len(gpus),
             visible_gpus=gpus,
@@ -289,7 +294,7 @@ def main(arguments: list[str]) -> None:
     with lease(store.studies / f"{name}.queue", wait=False) as held:
         if not held:
             return
-        queue = Queue(store, study, int(slots) or default_slots(study["execution"]), only)
+        queue = Queue(store, study, int(slots) or default_slots(study), only)
         _guarded(queue, queue.run)
 
 
