@@ -66,7 +66,9 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         help="our blocks compiled, as by execution.compile; the baseline stays as it is",
     )
     train.add_argument(
-        "--same-allocator", action="store_true", help="the baseline too keeps freed memory, as our trainer does (glibc)"
+        "--same-allocator",
+        action="store_true",
+        help="the baseline too keeps freed memory and asks for huge pages, as our trainer does (glibc)",
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from harness.branches import has_begun, is_kept, release, steps_to_keep
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import attempt_folders, observe
+from harness.memory import with_huge_pages
 from harness.processes import identity, lives
 from harness.store import Store, lease, now, read_json, write_json
 from sweeps.errors import BadInput
@@ -73,7 +74,7 @@ def start(store: Store, study: str, slots: int | None, only: list[str]) -> int:
             start_new_session=True,
             cwd="/",
             # Neither the queue nor its jobs may import a folder that happens to be called models.
-            env=os.environ | {"PYTHONSAFEPATH": "1"},
+            env=with_huge_pages(os.environ) | {"PYTHONSAFEPATH": "1"},
         )
     who = {"pid": process.pid, "identity": identity(process.pid), "host": socket.gethostname()}
     write_json(queue_path(store, study), who | {"phase": "starting"})

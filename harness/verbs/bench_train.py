@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from argparse import Namespace
 from typing import Any
 
 from harness.batches.masking import masks_per_row
+from harness.memory import with_huge_pages
 from harness.verbs.show import console, human
 from models.cost import training_flops_per_token
 from models.sizes import NAMED_SIZES, EncoderConfig, default_feedforward, default_heads
@@ -120,7 +122,12 @@ class Side:
     def __init__(self, name: str, spec: dict[str, Any]) -> None:
         self.name, self.losses, self.seconds = name, list[float](), list[float]()
         command = [sys.executable, "-m", "harness.verbs.bench_side", name]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # As the queue starts what trains; the baseline as a plain script would be.
+        own = name == "babelscale" or spec["keep_freed"]
+        environment = with_huge_pages(os.environ) if own else None
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         self._ask(spec)
 
     def step(self, *, timed: bool) -> None:
