@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from harness.arguments import positive
 from harness.arguments.bench import add_bench
 from harness.arguments.corpus import add_corpus
+from harness.arguments.plan import PLAN, add_plan
 from harness.arguments.tokenizer import add_tokenizer
 from sweeps.errors import BadInput
 
@@ -85,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add_corpus(verbs, common)
     add_tokenizer(verbs, common)
 
-    study(verb("plan", "studies:plan", "cells, parameters, tokens, FLOPs, state", json=True))
+    add_plan(study(verb("plan", "plan:plan", "the priced table of a study", PLAN, json=True)))
     submit = study(
         verb(
             "submit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,8 @@ class ExecutionBlock(Strict):
 
     devices: Positive = 1
     """Ranks of one run."""
+    device: Literal["cpu", "v100", "a100", "h100", "h200"] | None = None
+    """What a plan reckons with where nothing was measured (`sweeps.pace`). Default: cpu."""
     zero: Annotated[int, Field(ge=0, le=3)] = 1
     micro_rows: Positive | None = None
     """Rows a rank holds at once; the rest is accumulated. Default: as many of its share as the memory at hand takes."""

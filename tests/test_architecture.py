@@ -64,7 +64,7 @@ def test_sweeps_and_analysis_know_neither_torch_nor_the_harness(name: str) -> No
 @of("name", [name for name in MODULES if name.startswith("sweeps")])
 def test_sweeps_stand_on_the_plain_modules_of_models_alone(name: str) -> None:
     found = {module for module in imports(tree(name)) if module.split(".")[0] in ("models", "analysis")}
-    assert all(module.startswith(("models.sizes", "models.cost")) for module in found)
+    assert all(module.startswith(("models.sizes", "models.cost", "models.room")) for module in found)
 
 
 @of("name", [name for name in MODULES if name.startswith("models")])
@@ -72,7 +72,7 @@ def test_models_stand_on_the_ground(name: str) -> None:
     assert not tops(imports(tree(name))) & {"sweeps", "harness", "analysis", "deepspeed", "submitit"}
 
 
-@of("name", ["models.sizes", "models.cost", "models.__init__"])
+@of("name", ["models.sizes", "models.cost", "models.room", "models.__init__"])
 def test_prices_are_plain_arithmetic(name: str) -> None:
     assert not tops(imports(tree(name))) & {"torch", "numpy", "transformers"}
 

@@ -140,6 +140,8 @@ def _attempt(
     done = read_json(folder / "done.json") if (folder / "done.json").exists() else {"tasks": []}
     finished = sorted({*done["tasks"], *tasks})
     record = {"schema": SCHEMA, "finished": now(), "tasks": finished, "attempts": attempt}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    record["device"] = done.get("device", device)
     if (folder / TAKEN).exists():  # part of the training was another run's
         record["branch"] = read_json(folder / TAKEN)
     write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 1)})

@@ -31,11 +31,12 @@ from harness.train.heartbeat import StopFlag, say
 from harness.train.progress import LINES_PER_RUN, Progress, matrix_product_flops
 from harness.train.ranks import Ranks
 from harness.train.returns import MOST_RETURNS, STEPS_IN_A_ROW, Returns
-from harness.train.room import Need, choose_micro_rows
+from harness.train.room import choose_micro_rows
 from harness.train.schedule import learning_rate_at
 from harness.train.update import Update, Updater
 from models.cost import training_flops_per_token
 from models.heads import build_masked_lm
+from models.room import Need
 from models.sizes import EncoderConfig
 
 LOOK_EVERY = 10

@@ -55,48 +55,6 @@ def study_name(store: Store, options: Namespace) -> str:
     return load_study(options.study, options.profile).name
 
 
-def plan(options: Namespace) -> int:
-    store = Store(options.root, create=False)
-    study, runs = resolve(store, options)
-    states = {run.id: observe(store, run.id, study.evaluate).state for run in runs}
-    if options.json:
-        rows = [{"id": run.id, "state": states[run.id], "axes": run.axes} | _branch(run) for run in runs]
-        print(json.dumps({"study": study.name, "profile": study.profile, "runs": rows}, indent=1))
-        return 0
-    table = Table(title=f"{study.name} ({study.profile}): {study.question}", title_justify="left")
-    for column in ("run", "K", "alpha", "width", "body", "embedding", "tokens", "FLOPs", "seed", "state"):
-        table.add_column(column, justify="left" if column in ("run", "state") else "right")
-    for run in runs:
-        axes = run.axes
-        table.add_row(
-            run.id,
-            str(axes["K"]),
-            "unimax" if axes["alpha"] is None else f"{axes['alpha']:g}",
-            str(axes["width"]),
-            human(axes["body_parameters"]),
-            human(axes["embedding_parameters"]),
-            human(axes["tokens"]),
-            f"{axes['flops']:.2g}",
-            str(axes["seed"]),
-            states[run.id],
-        )
-    console.print(table)
-    missing = sum(state != "done" for state in states.values())
-    # What a branch shares with its trunk is trained once.
-    branches = [run for run in runs if run.trunk and run.trunk.run in states]
-    own = {run.id: 1 - run.trunk.step / run.axes["steps"] for run in branches if run.trunk}
-    total, tokens = (sum(run.axes[cost] * own.get(run.id, 1.0) for run in runs) for cost in ("flops", "tokens"))
-    console.print(f"{len(runs)} runs, {missing} not done; {total:.2g} FLOPs and {human(tokens)} tokens in all")
-    if branches:
-        trunks = {run.trunk.run for run in branches if run.trunk}
-        console.print(f"{len(branches)} runs branch from {len(trunks)} others; what they share is counted once")
-    return 0
-
-
-def _branch(run: Run) -> dict[str, Any]:
-    return {"trunk": {"run": run.trunk.run, "step": run.trunk.step}} if run.trunk else {}
-
-
 def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple[Study, list[Run], int]:
     """Freeze the study and start its queue where one is needed; returns the runs that are not done."""
     study, runs = resolve(store, options)

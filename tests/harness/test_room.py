@@ -16,7 +16,8 @@ from harness.memory import available_bytes
 from harness.store import Store, read_json
 from harness.train import room
 from harness.train.ranks import Ranks
-from harness.train.room import USABLE, Need, choose_micro_rows, rows_that_fit, what_would_fit
+from harness.train.room import choose_micro_rows
+from models.room import USABLE, Need, rows_that_fit, what_would_fit
 from models.sizes import EncoderConfig
 
 CONFIG = EncoderConfig(
