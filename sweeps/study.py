@@ -23,6 +23,9 @@ from sweeps.yaml_text import Origin, read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
 """Studies that ship; a bare name on the command line means one of these."""
+SCALES = Path(__file__).parent / "scales"
+"""Sizes that studies share: a corpus, a recipe, groups and an execution, laid under a study or profile that names one
+as its `scale`."""
 
 SHORT_NAMES = {
     "alpha": "sampling.alpha",
@@ -126,6 +129,9 @@ def _laid(block: dict[str, Any], above: list[str], last: str, value: Any) -> dic
 
 
 class StudyFile(Study):
+    """The keys of a file; `scale` and `profiles` are gone when a study has been read."""
+
+    scale: str | None = None
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -178,6 +184,8 @@ def parse_study(text: str, source: str, profile: str | None = None) -> Study:
     chosen = profile or next(iter(profiles), None)
     if chosen is not None:
         raw = _merged(raw, profiles[chosen]) | {"profile": str(chosen)}
+    if (scale := raw.pop("scale", None)) is not None:
+        raw = _merged(_scale(scale, Origin(source, lines, chosen)), raw)
     origin = Origin(source, lines, None if chosen is None else str(chosen))
     try:
         study = Study.model_validate(raw)
@@ -185,6 +193,21 @@ def parse_study(text: str, source: str, profile: str | None = None) -> Study:
         raise BadInput(_first_problem(error, origin)) from error
     study._origin = origin
     return study
+
+
+def scales_that_ship() -> list[str]:
+    return sorted(path.stem for path in SCALES.glob("*.yaml"))
+
+
+def _scale(name: Any, origin: Origin) -> dict[str, Any]:
+    """What a scale puts under a study: corpus, recipe, groups and execution."""
+    if name not in scales_that_ship():
+        near = difflib.get_close_matches(str(name), scales_that_ship(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(scales_that_ship())}"
+        raise BadInput(f"{origin.at('scale')}: there is no scale {name!r}; {hint}")
+    raw, _ = read_yaml((SCALES / f"{name}.yaml").read_text(encoding="utf-8"), f"scale {name}")
+    assert isinstance(raw, dict)
+    return raw
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
