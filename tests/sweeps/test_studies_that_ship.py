@@ -1,0 +1,92 @@
+"""The paper's grids as files: each finding has one, each scale of each can be expanded, none is dearer than it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeps.grid import Run, expand
+from sweeps.study import load_study, profiles_of, scales_that_ship, studies_that_ship
+
+OWN = ("demo", "learning-rate")
+"""Studies of the laptop alone."""
+SHIPPED = [(name, profile) for name in studies_that_ship() for profile in profiles_of(name)]
+HOUR_FLOPS = 3.0e14
+"""What two cores of a small server do in about an hour, at the pace of the demo (3e13 in some nine minutes)."""
+
+
+def runs(name: str, profile: str) -> list[Run]:
+    return expand(load_study(name, profile), "key")
+
+
+@pytest.mark.parametrize(("name", "profile"), SHIPPED)
+def test_every_study_and_profile_expands_to_runs_with_ids_of_their_own(name: str, profile: str) -> None:
+    found = runs(name, profile)
+    assert len(found) == len({run.id for run in found}) > 1
+    assert all(run.axes["tokens"] > 0 and run.axes["flops"] > 0 for run in found)
+
+
+def test_every_finding_of_the_paper_has_a_study() -> None:
+    named = {finding for name in studies_that_ship() for finding in load_study(name).findings}
+    assert named == {f"F{number}" for number in range(1, 19)}
+
+
+@pytest.mark.parametrize("name", [name for name in studies_that_ship() if name not in OWN])
+def test_each_has_the_four_scales_and_starts_with_the_laptop(name: str) -> None:
+    assert profiles_of(name) == ["laptop", "gpu", "cluster", "paper"]
+    assert set(scales_that_ship()) == set(profiles_of(name))
+    assert load_study(name).corpus == "demo"
+    for profile in ("gpu", "cluster", "paper"):
+        study = load_study(name, profile)
+        assert study.corpus == "cc100" and set(study.groups) == {"high", "low", "core"}
+
+
+@pytest.mark.parametrize("name", [name for name in studies_that_ship() if name not in OWN])
+def test_a_laptop_profile_is_an_hour_at_most_and_its_key_contrasts_have_three_seeds(name: str) -> None:
+    found = runs(name, "laptop")
+    own = {run.id for run in found}
+    shared = {run.id: run.trunk.step / run.axes["steps"] for run in found if run.trunk and run.trunk.run in own}
+    assert sum(run.axes["flops"] * (1 - shared.get(run.id, 0.0)) for run in found) < HOUR_FLOPS
+    if name != "iso-loss":  # a joint fit over 100 runs
+        assert len({run.axes["seed"] for run in found}) >= 3
+
+
+def test_the_papers_sizes_are_the_papers() -> None:
+    paper = {run.axes["K"]: run for run in runs("curse", "paper")}
+    assert sorted(paper) == [7, 15, 30, 60, 100]
+    axes = paper[100].axes
+    assert (axes["width"], axes["layers"], axes["vocabulary"], axes["batch_tokens"]) == (768, 12, 150_000, 8192 * 512)
+    assert (axes["body_parameters"] + axes["embedding_parameters"]) / 1e6 == pytest.approx(200.1, rel=0.01)
+    assert {run.axes["width"] for run in runs("capacity", "paper")} == {768, 960, 1152}
+    assert {run.axes["alpha"] for run in runs("alpha", "paper")} == {0.01, 0.3, 0.7, 1.0}
+    assert {run.axes["batch_tokens"] // 512 for run in runs("training", "paper")} == {2048, 4096, 8192}
+    constant = {run.axes["vocabulary"]: run.axes["width"] for run in runs("vocabulary-total", "paper")}
+    assert constant == {32_000: 1088, 64_000: 960, 128_000: 832, 256_000: 576, 512_000: 384}
+
+
+def test_studies_that_hold_the_same_runs_share_them() -> None:
+    demo = {run.id for run in runs("demo", "laptop")}
+    assert {run.id for run in runs("curse", "laptop")} <= demo
+    assert len(demo & {run.id for run in runs("alpha", "laptop")}) == 9  # three of its four alphas, three of its seeds
+
+
+def test_the_second_order_adds_other_languages_between_the_same_ends() -> None:
+    first, second = (
+        {run.axes["K"]: set(run.axes["languages"]) for run in runs(name, "cluster")}
+        for name in ("curse", "curse-second-order")
+    )
+    assert [first[k] == second[k] for k in (7, 15, 30, 60, 100)] == [True, False, False, False, True]
+
+
+def test_the_causes_are_crossed() -> None:
+    found = runs("causes", "cluster")
+    cells = {(run.axes["K"], run.axes["policy"], run.axes["derive.steps.rule"]) for run in found}
+    assert {policy for k, policy, _ in cells if k == 7} == {"frozen-superset", "retrained"}
+    assert {(k, rule) for k, _, rule in cells} == {
+        (7, "equal-updates"),
+        (30, "equal-updates"),
+        (30, "equal-core-tokens"),
+        (100, "equal-updates"),
+        (100, "equal-core-tokens"),
+    }
+    steps = {(run.axes["K"], run.axes["derive.steps.rule"]): run.axes["steps"] for run in found}
+    assert steps[100, "equal-core-tokens"] > steps[30, "equal-core-tokens"] > steps[7, "equal-updates"]
