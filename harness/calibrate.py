@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.memory import with_huge_pages
+
+if TYPE_CHECKING:
+    from harness.train.ranks import Ranks
 
 WARM_UP, LEAST_STEPS, MOST_STEPS = 3, 8, 200
 SECONDS = 4.0
@@ -75,8 +78,10 @@ def _hear(process: subprocess.Popen[str]) -> dict[str, Any]:
 def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries that print must not speak between the answers
     spec = json.loads(sys.stdin.readline())
-    with tempfile.TemporaryDirectory() as folder:
-        step = _step(spec, Path(folder))
+    from harness.train.ranks import joined
+
+    with tempfile.TemporaryDirectory() as folder, joined(0, 1, 0, Path(folder) / "rendezvous") as ranks:
+        step = _step(spec, ranks)
         for _ in range(WARM_UP):
             step()
         print(json.dumps("ready"), file=answers, flush=True)
@@ -94,7 +99,7 @@ def main() -> None:
     print(json.dumps({"seconds": mean, "spread": spread}), file=answers, flush=True)
 
 
-def _step(spec: dict[str, Any], folder: Path) -> Any:
+def _step(spec: dict[str, Any], ranks: Ranks) -> Callable[[], float]:
     import numpy as np
     import torch
 
@@ -102,7 +107,6 @@ def _step(spec: dict[str, Any], folder: Path) -> Any:
     from harness.batches.masking import mask_rows, masks_per_row
     from harness.memory import keep_freed_memory
     from harness.train.engine import build_engine, set_learning_rate
-    from harness.train.ranks import joined
     from harness.train.update import Updater
     from models.heads import build_masked_lm
     from models.sizes import EncoderConfig
@@ -110,7 +114,6 @@ def _step(spec: dict[str, Any], folder: Path) -> Any:
     science = spec["science"]
     torch.set_num_threads(spec["threads"])
     keep_freed_memory()
-    ranks = joined(0, 1, 0, folder / "rendezvous").__enter__()
     config = EncoderConfig(**science["model"])
     rows, tokens = science["batch_rows"], science["row_tokens"]
     engine = build_engine(

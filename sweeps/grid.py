@@ -166,8 +166,6 @@ class _Grid:
         seed = point.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise BadInput(f"{self.study.at('axes.seed')}: {seed!r} is not a whole number of at least 0")
-        own = {name: value for name, value in point.items() if name not in _OWN_AXES and name not in SHORT_NAMES}
-        policy = {"policy": point["policy"]} if "policy" in point else {}
         for recipe in self._recipes_of(point, languages):
             resolved = self._resolved.get(id(recipe)) or self._resolved.setdefault(
                 id(recipe), resolve_recipe(self.study, recipe)
@@ -182,8 +180,12 @@ class _Grid:
                 **resolved.axes,
                 "seed": seed,
                 **({"text_bytes": recipe.text_bytes} if recipe.text_bytes else {}),
-                **policy,
-                **own,
+                # What else the study varies, under the name that it gives it.
+                **{
+                    name: value
+                    for name, value in point.items()
+                    if name not in _OWN_AXES and name not in resolved.axes and name != "text_bytes"
+                },
             }
             yield Run(run_id(science, axes), science, axes)
 

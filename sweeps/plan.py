@@ -123,11 +123,11 @@ def price(
     `tokenizer_name` names it, and language; BYTES_PER_TOKEN where nothing was measured. `beside`: runs at the same time
     on a machine. `overhead_seconds`: of a run outside its steps.
     """
-    cells: dict[str, list[Run]] = {}
+    cells: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         cells.setdefault(_without_seed(run), []).append(run)
-    tokenizers = {tokenizer_name(run.science["tokenizer"]) for run in runs}
-    shards = {(tokenizer_name(run.science["tokenizer"]), code) for run in runs for code in run.science["languages"]}
+    tokenizers: dict[str, set[str]] = {}
+    passed: dict[Any, list[Epochs]] = {}
     own = {run.id for run in runs}
     room: dict[Any, int] = {}
     priced = []
@@ -135,17 +135,17 @@ def price(
         run = group[0]
         how = execution_of(execution, run.axes) if execution.rules else execution
         science, axes = run.science, run.axes
-        epochs = expected_epochs(science, bytes_of, bytes_per_token.get(tokenizer_name(science["tokenizer"]), {}))
+        name = tokenizer_name(science["tokenizer"])
+        codes = tuple(science["languages"])
+        tokenizers.setdefault(name, set()).update(codes)
+        drawn = (name, codes, axes["alpha"], str(science.get("sampling")), axes["tokens"], axes.get("text_bytes"))
+        if drawn not in passed:
+            passed[drawn] = expected_epochs(science, bytes_of, bytes_per_token.get(name, {}))
+        epochs = passed[drawn]
         rows = science["batch_rows"]
         share, rest = divmod(rows, how.devices)
-        key = (
-            json.dumps(science["model"]),
-            science["row_tokens"],
-            science["mask_rate"],
-            science["precision"],
-            how,
-            rows,
-        )
+        model = tuple(science["model"].items())
+        key = (model, science["row_tokens"], science["mask_rate"], science["precision"], how, rows)
         if key not in room:
             room[key] = 0 if rest or not share else _micro_rows(science, how, share, memory_bytes, on_cpu)
         micro = how.micro_rows or room[key]
@@ -167,14 +167,13 @@ def price(
                 run_hours=(steps * pace.seconds + overhead_seconds) / 3600,
             )
         )
-    return Plan(tuple(priced), len(tokenizers), len(shards), tuple(_warnings(priced)))
+    shards = sum(map(len, tokenizers.values()))
+    return Plan(tuple(priced), len(tokenizers), shards, tuple(_warnings(priced)))
 
 
-def _without_seed(run: Run) -> str:
-    """What all seeds of a cell have in common."""
-    science = run.science
-    slug, _, _ = run.id.rpartition("-s")
-    return slug + json.dumps({key: value for key, value in science.items() if key != "seed"}, sort_keys=True)
+def _without_seed(run: Run) -> tuple[Any, ...]:
+    """What all seeds of a cell have in common: cells of a study differ in its axes alone."""
+    return tuple(value for name, value in run.axes.items() if name not in ("seed", "languages"))
 
 
 def tokenizer_name(block: Mapping[str, Any]) -> str:

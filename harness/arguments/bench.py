@@ -24,6 +24,7 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
     _add_loader(
         _what(whats, common, "loader", "bench_loader:bench_loader", "ready batches against the demo's step", _LOADER)
     )
+    _add_plan(_what(whats, common, "plan", "bench_plan:bench", "a plan of ten thousand cells", _PLAN))
 
 
 _TRAIN = """\
@@ -76,6 +77,15 @@ def _add_loader(loader: argparse.ArgumentParser) -> None:
     loader.add_argument("--width", type=positive, default=32, help="a width of the demo")
     loader.add_argument("--steps", type=positive, default=320, help="timed steps")
     loader.add_argument("--threads", type=positive, default=1, help="CPU threads of the step")
+
+
+_PLAN = """\
+Seconds to read, expand and price a study of 10,000 cells of up to 100 languages, beside the seconds that checking
+as many recipes one by one takes."""
+
+
+def _add_plan(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("--repeats", type=positive, default=3, help="turns (default: 3)")
 
 
 _TOKENIZE = """\

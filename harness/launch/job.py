@@ -144,7 +144,7 @@ def _attempt(
     record["device"] = done.get("device", device)
     if (folder / TAKEN).exists():  # part of the training was another run's
         record["branch"] = read_json(folder / TAKEN)
-    write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 1)})
+    write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 3)})
 
 
 def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained: Any) -> None:

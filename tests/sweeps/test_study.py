@@ -56,7 +56,7 @@ def test_a_study_is_found_by_name_and_by_path(tmp_path: Path) -> None:
     ("name", "profile", "words"),
     [
         ("demmo", None, "did you mean demo?"),
-        ("zzzz", None, "these ship: demo"),
+        ("zzzz", None, "these ship: alpha"),
         ("nowhere/mine.yaml", None, "there is no study file nowhere/mine.yaml"),
         ("demo", "laptob", "there is no profile 'laptob'; it has: laptop, smoke"),
     ],
