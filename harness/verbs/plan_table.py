@@ -41,7 +41,7 @@ def _rows(plan: Plan) -> tuple[list[str], list[list[str]]]:
         "fits",
         "a run",
         "basis",
-        "devices",
+        "device time",
     ]
     rows = []
     for cell in plan.cells:
@@ -155,7 +155,7 @@ def words(
     money = "" if price is None else f", {plan.missing_hours * price:,.2f} at {price:g} an hour"
     facts = [
         f"{len(plan.cells)} cells, {runs} runs: {states[DONE]} done, {states[RUNNING]} running, {states[FAILED]} "
-        f"failed, {left} to do: {_hours(plan.missing_hours)} of devices ({_hours(low)} to {_hours(high)}){money}"
+        f"failed, {left} to do: {_hours(plan.missing_hours)} of device time ({_hours(low)} to {_hours(high)}){money}"
     ]
     if left and device.name == "cpu":
         hours = plan.missing_hours / study.execution.devices / beside
@@ -188,7 +188,9 @@ def words(
         )
     facts += [f"warning: {warning}" for warning in plan.warnings]
     if budget is not None and plan.missing_hours > budget:
-        facts.append(f"over budget: {_hours(plan.missing_hours)} of devices, {_hours(budget)} allowed; " + _trim(trim))
+        facts.append(
+            f"over budget: {_hours(plan.missing_hours)} of device time, {_hours(budget)} allowed; " + _trim(trim)
+        )
     return facts
 
 

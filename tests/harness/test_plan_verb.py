@@ -63,7 +63,7 @@ def test_a_plan_over_budget_ends_with_4_and_names_what_to_trim(
 ) -> None:
     code, text = plan("curse", "--profile", "cluster", "--budget", "350", "--root", tmp_path)
     assert code == 4
-    assert "over budget: 404 h of devices, 350 h allowed; the cheapest to trim: leaving out set core-" in text
+    assert "over budget: 404 h of device time, 350 h allowed; the cheapest to trim: leaving out set core-" in text
     code, text = plan("curse", "--profile", "cluster", "--budget", "1", "--root", tmp_path, "--json")
     assert code == 4 and "no single value is enough" in " ".join(json.loads(text)["words"])
     assert plan("curse", "--profile", "cluster", "--budget", "500", "--root", tmp_path)[0] == 0
