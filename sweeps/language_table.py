@@ -1,7 +1,8 @@
 """CC-100's 100 rows: size, family, script.
 
-Sizes are GiB as the paper prints them (arXiv 1911.02116 v2, appendix, Table 6). A family is a branch of Indo-European
-or of Afro-Asiatic, else a whole family: the level at which languages share words. Romanised text ends in `_rom`,
+Sizes are GiB as the paper prints them (arXiv 1911.02116 v2, appendix, Table 6). A family is a branch of Indo-European,
+of Afro-Asiatic or of Niger-Congo, else a whole family: the level at which languages share words. Latin stands with its
+daughters. Romanised text ends in `_rom`,
 Burmese in the Zawgyi encoding is `my_zaw`, traditional Chinese `zh-Hant`.
 """
 
