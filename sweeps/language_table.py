@@ -2,8 +2,7 @@
 
 Sizes are GiB as the paper prints them (arXiv 1911.02116 v2, appendix, Table 6). A family is a branch of Indo-European,
 of Afro-Asiatic or of Niger-Congo, else a whole family: the level at which languages share words. Latin stands with its
-daughters. Romanised text ends in `_rom`,
-Burmese in the Zawgyi encoding is `my_zaw`, traditional Chinese `zh-Hant`.
+daughters. Romanised text ends in `_rom`, Burmese in the Zawgyi encoding is `my_zaw`, traditional Chinese `zh-Hant`.
 """
 
 from __future__ import annotations

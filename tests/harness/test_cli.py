@@ -152,7 +152,10 @@ def test_a_root_that_cannot_be_written_is_one_line_and_exit_2(arguments: list[st
 def test_a_study_without_its_corpus_says_how_to_bring_it(tmp_path: Path) -> None:
     study = tmp_path / "tiny.yaml"
     study.write_text(study_text(), encoding="utf-8")
-    assert "babelscale corpus add tiny FOLDER" in refused("plan", study, root=tmp_path / "root")
+    root = tmp_path / "root"
+    assert "babelscale corpus add tiny FOLDER" in refused("submit", study, root=root)
+    planned = babelscale("plan", study, root=root)
+    assert planned.returncode == 0 and "babelscale corpus add tiny" in " ".join(planned.stdout.split())
 
 
 def test_reading_verbs_make_no_folders(tmp_path: Path) -> None:
