@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-slow lint lock clean
+.PHONY: help demo test test-slow test-slurm lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -14,10 +14,20 @@ demo: $(VENV)/.installed  ## from real text to the curse of multilinguality, on 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" babelscale demo
 
 test: $(VENV)/.tests  ## all tests but the long drills (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -m "not slow and not gpu and not slurm"
 
 test-slow: $(VENV)/.tests  ## the long drills: kills, whole demos
 	@$(BIN)/python -m pytest -m "slow"
+
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge slurmdbd mariadb-server
+
+test-slurm: $(VENV)/.tests  ## on a real Slurm that the tests start on this machine (root; Debian packages)
+	@command -v slurmctld slurmdbd mariadbd >/dev/null || { \
+	  echo "installing $(SLURM_PACKAGES)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(SLURM_PACKAGES) >/dev/null; } || { \
+	  echo "the tests need a Slurm of their own; as root on Debian: apt-get install $(SLURM_PACKAGES)" >&2; exit 2; }
+	@BABELSCALE_SLURM_TESTS=required $(BIN)/python -m pytest -m slurm
 
 lint: $(VENV)/.tests  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -16,9 +16,31 @@ from harness.arguments.bench import add_bench
 from harness.arguments.corpus import add_corpus
 from harness.arguments.plan import PLAN, add_plan
 from harness.arguments.tokenizer import add_tokenizer
+from harness.launch.causes import ADVICE
+from harness.launch.slurm.client import Refused
 from sweeps.errors import BadInput
 
-OK, SOME_FAILED, BAD_INPUT = 0, 1, 2
+RETRY = """\
+Takes failed runs again, with the values of `execution` that --set changes: micro_rows, zero, devices, memory_gb,
+hours, partition, sbatch.exclude, ... Their science, and so their id, stays. What would only fail again is refused: a
+failure of memory, loss, data or code whose execution and code are as they were.
+
+  babelscale retry STUDY                                    what was killed, lost with its node, out of time
+  babelscale retry STUDY --cause memory --set micro_rows=8
+  babelscale retry STUDY --cause node --set sbatch.exclude=node7
+  babelscale retry STUDY --cause data --anyway              the cause lay outside, and is mended
+"""
+
+DOCTOR = """\
+Checks by doing: Python and its packages, a product in bf16, the root (writing, locks, space), and, where there is a
+Slurm, its limits and partitions. With --cluster slurm it also sends a job of a minute, which shows that jobs start
+this Python, that files and locks are seen between machines, and that a signal arrives.
+
+  babelscale doctor
+  babelscale doctor --cluster slurm --set partition=gpu --set sbatch.account=mylab
+"""
+
+OK, SOME_FAILED, BAD_INPUT, REFUSED = 0, 1, 2, 3
 
 _EPILOG = """\
 a first look:
@@ -31,6 +53,11 @@ your own study:
   babelscale submit STUDY.yaml         start what is missing; the prompt comes back
   babelscale watch STUDY               look on; Ctrl-C only ends the looking
   babelscale report STUDY              figures and verdicts
+
+when it goes wrong:
+  babelscale why STUDY                 failures by cause, and what to do
+  babelscale retry STUDY --cause memory --set micro_rows=8
+  babelscale cancel STUDY              shows first what would be lost
 
 A STUDY is the name of one that ships (demo) or the path of a YAML file.
 """
@@ -71,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
             entry.add_argument("--force", action="store_true", help="take a grid of more than 100,000 points")
         return entry
 
+    def site(entry: argparse.ArgumentParser) -> None:
+        entry.add_argument(
+            "--site", metavar="FILE", help="YAML of `execution` keys for this site (or $BABELSCALE_SITE)"
+        )
+        entry.add_argument("--set", action="append", metavar="KEY=VALUE", help="one key of `execution`; repeatable")
+
     demo = verb(
         "demo",
         "demo:demo",
@@ -81,7 +114,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--profile", default="laptop", help="laptop (default), or smoke: a minute, shows nothing")
     demo.add_argument("--slots", type=positive, help="runs at the same time (default: one per core)")
 
-    verb("doctor", "doctor:doctor", "what this machine can do", json=True)
+    doctor = verb("doctor", "doctor:doctor", "what this machine and its cluster can do", DOCTOR, json=True)
+    doctor.add_argument("--cluster", choices=["local", "slurm"], default="local", help="slurm: send a small job too")
+    site(doctor)
 
     add_corpus(verbs, common)
     add_tokenizer(verbs, common)
@@ -96,16 +131,27 @@ def parser() -> argparse.ArgumentParser:
             json=True,
         )
     )
-    submit.add_argument("--cluster", choices=["local"], default="local", help="where: this machine (Slurm is coming)")
-    submit.add_argument("--slots", type=positive, help="runs at the same time (default: one per core or GPU)")
+    submit.add_argument("--cluster", choices=["local", "slurm"], default="local", help="where (default: this machine)")
+    submit.add_argument("--slots", type=positive, help="local: runs at the same time (default: one per core or GPU)")
+    submit.add_argument("--throttle", type=positive, metavar="N", help="slurm: jobs of one array at the same time")
+    site(submit)
     run = study(verb("run", "studies:run", "one run here, now, shown until it ends", json=True), where=False)
     run.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
-    study(verb("status", "studies:status", "state of every run", json=True))
-    study(verb("watch", "studies:watch", "a live table; Ctrl-C only ends the looking"), where=False)
-    logs = study(verb("logs", "studies:logs", "what a run printed"), where=False)
+    status = study(verb("status", "look:status", "state of every run", json=True))
+    status.add_argument("--by", metavar="AXIS", help="a line for each value of an axis: K, alpha, width, ...")
+    study(verb("watch", "look:watch", "a live table; Ctrl-C only ends the looking"), where=False)
+    logs = study(verb("logs", "look:logs", "what a run printed"), where=False)
     logs.add_argument("--cell", metavar="ID", required=True, help="id of the run, or enough of its start to be unique")
     logs.add_argument("--attempt", type=positive, help="which attempt (default: the newest)")
     logs.add_argument("--rank", type=int, default=0, help="which rank (default: 0)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on printing until the run ends; Ctrl-C ends it")
+    study(verb("why", "mend:why", "failures grouped by cause, and what to do", json=True))
+    retry = study(verb("retry", "mend:retry", "failed runs once more, with other means", RETRY, json=True))
+    retry.add_argument("--cause", action="append", choices=list(ADVICE), help="only failures of this cause; repeatable")
+    retry.add_argument("--set", action="append", metavar="KEY=VALUE", help="a value of `execution`; repeatable")
+    retry.add_argument("--anyway", action="store_true", help="also what would fail again: the cause is mended")
+    cancel = study(verb("cancel", "mend:cancel", "end what is in flight; shows first what is lost"))
+    cancel.add_argument("--yes", action="store_true", help="do not ask")
     evaluate = study(verb("evaluate", "studies:evaluate", "score a study's runs on one more task", json=True))
     evaluate.add_argument("--task", required=True, choices=["heldout", "intents"])
 
@@ -136,6 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"babelscale: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Refused as error:
+        print(f"babelscale: the cluster refused: {error}", file=sys.stderr)
+        return REFUSED
     except BrokenPipeError:  # `babelscale status | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

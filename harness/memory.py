@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -49,8 +51,8 @@ def release_freed_memory() -> None:
 
 
 def available_bytes() -> int:
-    """What processes may still take here: the machine's, or what its control groups leave of their limits."""
-    return min(_machine_bytes(), *_group_bytes(), _NO_LIMIT)
+    """What processes may still take here: the machine's, or what its groups or its job leave of their limits."""
+    return max(0, min(_machine_bytes(), *_group_bytes(), _job_bytes()))
 
 
 def _machine_bytes() -> int:
@@ -58,6 +60,19 @@ def _machine_bytes() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return _NO_LIMIT
+
+
+def _job_bytes() -> int:
+    """What a job of Slurm was promised on this node, less what its tasks hold if each holds as much as this process."""
+    promised = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if not promised.isdigit() or promised == "0":  # 0: all of the node's
+        return _NO_LIMIT
+    tasks = re.match(r"\d+", os.environ.get("SLURM_TASKS_PER_NODE", "1"))
+    try:
+        resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        resident = 0
+    return int(promised) * 1024 * 1024 - resident * int(tasks[0] if tasks else 1)
 
 
 def _group_bytes() -> Iterator[int]:

@@ -8,8 +8,16 @@ from typing import Any
 from harness.batches.masking import MaskSplit
 from harness.batches.stream import BatchStream, rows_of
 from harness.corpus.artefact import Corpus
-from harness.corpus.shards import Shard, Split, ensure_shards, open_shard
-from harness.corpus.tokenizer import Notice, Tokenizer, TokenizerSpec, ensure_tokenizer, tokenizer_key
+from harness.corpus.shard_files import shard_damage
+from harness.corpus.shards import Shard, Split, ensure_shards, open_shard, shard_key
+from harness.corpus.tokenizer import (
+    Notice,
+    Tokenizer,
+    TokenizerSpec,
+    ensure_tokenizer,
+    tokenizer_damage,
+    tokenizer_key,
+)
 from harness.store import Store
 from sweeps.errors import BadInput
 from sweeps.sampling import TextSize, run_distribution
@@ -74,6 +82,14 @@ def prepare_shared(
             progress=lambda done, total: show("shards", done, total),
             notice=notice,
         )
+
+
+def is_prepared(store: Store, science: Mapping[str, Any]) -> bool:
+    """Whether the run's tokenizer and shards are there, by their sizes."""
+    key = tokenizer_key(science["corpus"], tokenizer_spec(science))
+    if tokenizer_damage(store.tokenizers / key) is not None:
+        return False
+    return all(shard_damage(store.shards / shard_key(key, code)) is None for code in science["languages"])
 
 
 def open_stream(store: Store, science: Mapping[str, Any]) -> BatchStream:

@@ -6,17 +6,21 @@ run is. Two studies that want the same run share it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from harness.store import SCHEMA, Store, read_json, write_json
+from harness.store import SCHEMA, Store, lease, read_json, write_json
 from sweeps.errors import BadInput
 from sweeps.execution import execution_of
 from sweeps.grid import Run
 from sweeps.study import Study
 
 
-def freeze(store: Store, study: Study, runs: list[Run], *, corpus_note: str, command: str) -> None:
-    """Write the runs that are new, then the study's file."""
+def freeze(
+    store: Store, study: Study, runs: list[Run], *, corpus_note: str, command: str, cluster: str = "local"
+) -> None:
+    """Write the runs that are new, then the study's file. What `retry --set` changed stays."""
     for run in runs:
         folder = store.run(run.id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,8 +47,14 @@ def freeze(store: Store, study: Study, runs: list[Run], *, corpus_note: str, com
         "runs": [run.id for run in runs],
         "branches": {run.id: {"trunk": run.trunk.run, "step": run.trunk.step} for run in runs if run.trunk},
         "command": command,
+        "cluster": cluster,
     }
-    write_json(store.studies / f"{study.name}.json", record)
+    path = store.studies / f"{study.name}.json"
+    with lease(_lock(store, study.name)):
+        before = read_json(path) if path.is_file() else {}
+        overrides = before.get("overrides", {})
+        record["overrides"] = {run.id: overrides[run.id] for run in runs if run.id in overrides}
+        write_json(path, record)
 
 
 def _by_rules(study: Study, runs: list[Run]) -> dict[str, dict[str, Any]]:
@@ -54,6 +64,29 @@ def _by_rules(study: Study, runs: list[Run]) -> dict[str, dict[str, Any]]:
     own = study.execution.model_dump(exclude={"rules"})
     each = {run.id: execution_of(study.execution, run.axes).model_dump(exclude={"rules"}) for run in runs}
     return {run: execution for run, execution in each.items() if execution != own}
+
+
+def execution_of_run(study: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """How a run of a frozen study is executed: the study's way, its rules, and what `retry --set` changed."""
+    own: dict[str, Any] = study.get("executions", {}).get(run, study["execution"])
+    changed: dict[str, Any] = study.get("overrides", {}).get(run, {})
+    return own | changed
+
+
+def change_execution(store: Store, name: str, runs: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Execute these runs with other values from now on; returns the frozen study as it is then."""
+    with lease(_lock(store, name)):
+        study = frozen_study(store, name)
+        overrides: dict[str, dict[str, Any]] = dict(study.get("overrides", {}))
+        for run in runs:
+            overrides[run] = overrides.get(run, {}) | dict(values)
+        study["overrides"] = overrides
+        write_json(store.studies / f"{name}.json", study)
+    return study
+
+
+def _lock(store: Store, name: str) -> Path:
+    return store.studies / f"{name}.frozen"
 
 
 def frozen_study(store: Store, name: str) -> dict[str, Any]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from harness.branches import TAKEN, WEIGHTS
+from harness.launch.causes import DETERMINISTIC, cause_of
 from harness.store import (
     SCHEMA,
     Store,
@@ -26,46 +29,65 @@ from harness.store import (
     write_json,
     write_text,
 )
+from harness.train.heartbeat import Heartbeat, StopFlag
 from sweeps.errors import BadInput
 
 
 def main(root: str, run_id: str, attempt: int) -> None:
-    """Entry point of a submitted task; every rank runs it. Ends by writing `exit.json` (rank 0) or by raising."""
+    """Entry point of a task of Submitit's local executor; every rank runs it."""
     import submitit
 
     environment = submitit.JobEnvironment()
-    rank, world, local_rank = environment.global_rank, environment.num_tasks, environment.local_rank
-    store = Store(root)
+    perform(Store(root), run_id, attempt, environment.global_rank, environment.num_tasks, environment.local_rank)
+
+
+def perform(
+    store: Store, run_id: str, attempt: int, rank: int, world: int, local_rank: int, *, held: bool = False
+) -> None:
+    """One rank's part in an attempt. Ends by writing `exit.json` (rank 0) or by raising.
+
+    `held`: the process that started this one holds the run's lease. A rank that fails says why in `rank-<n>.json`.
+    """
+    stop = StopFlag()
+    stop.listen()  # before anything heavy is loaded: a signal that comes then must not be lost
     folder = store.run(run_id)
     attempt_folder = folder / "attempts" / f"{attempt:03d}"
     settings = read_json(attempt_folder / "execution.json")
     os.environ["OMP_NUM_THREADS"] = str(settings["execution"]["threads"])
 
-    def ended(state: str, error: str = "", deterministic: bool = False) -> None:
+    def ended(state: str, error: str = "", deterministic: bool = False, cause: str = "") -> None:
         if rank == 0:
-            record = {"state": state, "error": error, "deterministic": deterministic, "time": now()}
+            record = {"state": state, "error": error, "deterministic": deterministic, "cause": cause, "time": now()}
             write_json(attempt_folder / "exit.json", record)
 
-    with lease(folder / "run", wait=False) if rank == 0 else _Nothing() as held:
-        if not held:
+    def failed(error: Exception, sentence: str) -> None:
+        cause = cause_of(error)
+        ended("failed", sentence, cause in DETERMINISTIC, cause)
+        told = {"rank": rank, "error": sentence, "cause": cause, "time": time.time(), "host": socket.gethostname()}
+        write_json(attempt_folder / f"rank-{rank:05d}.json", told)
+
+    with lease(folder / "run", wait=False) if rank == 0 and not held else _Nothing() as mine:
+        if not mine:
             ended("stopped", "another attempt holds this run")
             return
-        from harness.train.loop import Stopped, TrainingFailed
+        from harness.train.errors import Stopped, TrainingFailed
 
         try:
-            _attempt(store, run_id, settings, attempt, rank, world, local_rank)
+            _attempt(store, run_id, settings, attempt, rank, world, local_rank, stop)
         except Stopped as stopped:
             ended("stopped", str(stopped))
         except (BadInput, TrainingFailed) as error:
-            ended("failed", str(error), deterministic=True)
+            failed(error, str(error))
             raise
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(last.filename).name}:{last.lineno}"
-            ended("failed", f"{type(error).__name__}: {error} ({place})")
+            failed(error, f"{type(error).__name__}: {error} ({place})")
             raise
         else:
             ended("done")
+        finally:
+            stop.close()
 
 
 class _Nothing:
@@ -79,13 +101,19 @@ class _Nothing:
 
 
 def _attempt(
-    store: Store, run_id: str, settings: dict[str, Any], attempt: int, rank: int, world: int, local_rank: int
+    store: Store,
+    run_id: str,
+    settings: dict[str, Any],
+    attempt: int,
+    rank: int,
+    world: int,
+    local_rank: int,
+    stop: StopFlag,
 ) -> None:
     import torch
 
     from harness.memory import keep_freed_memory
-    from harness.train.heartbeat import Heartbeat, StopFlag
-    from harness.train.loop import Stopped
+    from harness.train.errors import Stopped
     from harness.train.ranks import joined
 
     execution, tasks = settings["execution"], settings["tasks"]
@@ -93,8 +121,6 @@ def _attempt(
     keep_freed_memory()
     folder = store.run(run_id)
     science = read_json(folder / "run.json")["science"]
-    stop = StopFlag()
-    stop.listen()
     heartbeat = Heartbeat(folder, attempt, science["steps"])
     if rank == 0:
         heartbeat.write("prepare")
@@ -107,7 +133,7 @@ def _attempt(
         rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
         branch = settings.get("branch")
         asked: Stopped | None = None
-        with joined(rank, world, local_rank, rendezvous) as ranks:
+        with joined(rank, world, local_rank, rendezvous, settings.get("address", "127.0.0.1")) as ranks:
             try:
                 trained = train(
                     science,
@@ -189,3 +215,9 @@ def _score(store: Store, folder: Path, science: dict[str, Any], task: str) -> li
     rows = score_task(store, folder / WEIGHTS, science, task)
     print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)
     return rows
+
+
+if __name__ == "__main__":  # one rank of a run in a cluster's job, started by `harness.launch.slurm.lane`
+    _root, _run, *_numbers = sys.argv[1:]
+    _attempt_number, _rank, _world, _local_rank = map(int, _numbers)
+    perform(Store(_root), _run, _attempt_number, _rank, _world, _local_rank, held=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.launch.attempts import attempt_folders
 from harness.processes import lives
 from harness.store import Store, read_json
 from harness.train.heartbeat import FRESH_SECONDS
@@ -20,7 +21,10 @@ from harness.train.heartbeat import FRESH_SECONDS
 STARTING_SECONDS = 20.0
 """How long a new attempt may take to write its first heartbeat before it counts as killed."""
 
-State = Literal["done", "running", "waiting", "stopped", "killed", "failed"]
+KILLED = "the attempt ended without a word (killed?)"
+
+State = Literal["done", "running", "queued", "waiting", "stopped", "killed", "failed", "unknown"]
+"""`queued` and `unknown` are what `looking` adds: in Slurm's queue; or in its hands, and it cannot be asked."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,7 @@ def observe(store: Store, run_id: str, tasks: Sequence[str]) -> Observed:
         return Observed(run_id, ended["state"], axes, **common, error=ended.get("error", ""))
     if not mine and time.time() - attempts[-1].stat().st_mtime < STARTING_SECONDS:
         return Observed(run_id, "running", axes, **common | {"phase": "starting"})
-    return Observed(run_id, "killed", axes, **common, error="the attempt ended without a word (killed?)")
-
-
-def attempt_folders(run_folder: Path) -> list[Path]:
-    """Attempts of a run, oldest first."""
-    return sorted(path for path in (run_folder / "attempts").glob("[0-9]*") if path.is_dir())
+    return Observed(run_id, "killed", axes, **common, error=KILLED)
 
 
 def _fresh(beat: dict[str, Any]) -> bool:

@@ -9,9 +9,7 @@ the next queue takes up what is left.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -23,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.branches import has_begun, is_kept, release, steps_to_keep
-from harness.launch.freeze import frozen_study
-from harness.launch.observe import attempt_folders, observe
+from harness.launch.attempts import attempt_folders
+from harness.launch.freeze import execution_of_run, frozen_study
+from harness.launch.observe import KILLED, observe
+from harness.launch.provenance import provenance
 from harness.memory import with_huge_pages
 from harness.processes import identity, lives
 from harness.store import Store, lease, now, read_json, write_json
 from sweeps.errors import BadInput
 
 POLL_SECONDS = 0.5
-_RECORDED_PACKAGES = ("babelscale", "torch", "deepspeed", "sentencepiece", "submitit", "numpy")
 
 
 class _AskedToStop(Exception):
@@ -93,7 +92,8 @@ def stop(store: Store, study: str, *, wait_seconds: float = 60.0) -> bool:
 
 def default_slots(study: Mapping[str, Any]) -> int:
     """Runs that this machine holds at once, whichever they are: by GPUs where there are any, else by cores."""
-    each = (study["execution"], *study.get("executions", {}).values())
+    each = [study["execution"], *study.get("executions", {}).values()]
+    each += [execution_of_run(study, run) for run in study.get("overrides", {})]
     gpus = visible_gpus()
     if gpus:
         return max(1, len(gpus) // max(int(execution["devices"]) for execution in each))
@@ -112,7 +112,6 @@ class Queue:
     def __init__(self, store: Store, study: dict[str, Any], slots: int, only: list[str]) -> None:
         self.store, self.study, self.slots = store, study, slots
         self.execution: dict[str, Any] = study["execution"]
-        self.executions: dict[str, dict[str, Any]] = study.get("executions", {})
         self.branches: dict[str, Any] = study.get("branches", {})
         wanted = [run for run in study["runs"] if not only or run in only]
         # Long runs first: the slots then end together.
@@ -198,7 +197,7 @@ class Queue:
             return
         taken = {entry.slot for entry in self.active}
         slot = next(number for number in range(self.slots) if number not in taken)
-        execution = self.executions.get(run, self.execution)
+        execution = execution_of_run(self.study, run)
         settings: dict[str, Any] = {
             "execution": execution,
             "tasks": self.study["evaluate"],
@@ -210,10 +209,10 @@ class Queue:
             settings["branch"] = self.branches[run]
         if keep := steps_to_keep(self.store, self.branches, run):
             settings["keep"] = keep
-        write_json(attempt_folder / "execution.json", settings | provenance())
+        write_json(attempt_folder / "execution.json", settings | provenance(self.store))
         executor = submitit.LocalExecutor(folder=attempt_folder)
         devices = int(execution["devices"])
-        first = slot * max(int(each["devices"]) for each in (self.execution, *self.executions.values()))
+        first = slot * max(int(execution_of_run(self.study, each)["devices"]) for each in self.study["runs"])
         gpus = visible_gpus()[first : first + devices]
         executor.update_parameters(
             timeout_min=max(1, round(float(execution["hours"]) * 60)),
@@ -234,7 +233,7 @@ class Queue:
             self.todo.append(entry.run)  # its controller was killed, the run itself goes on: look again later
             return
         if not path.exists():
-            state = {"state": "killed", "error": "the attempt ended without a word (killed?)", "deterministic": False}
+            state = {"state": "killed", "error": KILLED, "deterministic": False, "cause": "killed"}
             write_json(path, state | {"time": now()})
         ended = read_json(path)
         self.tries[entry.run] = self.tries.get(entry.run, 0) + 1
@@ -266,25 +265,6 @@ class Queue:
             if self.stopping or not self.todo:
                 return
             self.wait_for_strangers()
-
-
-def provenance() -> dict[str, Any]:
-    """Where and with what an attempt ran. No environment variables: they hold secrets."""
-    versions: dict[str, str] = {}
-    for package in _RECORDED_PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    commit = ""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        commit = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
-    return {
-        "host": platform.node(),
-        "python": platform.python_version(),
-        "packages": versions,
-        "git_commit": commit,
-        "started": now(),
-    }
 
 
 def main(arguments: list[str]) -> None:

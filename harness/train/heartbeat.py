@@ -88,5 +88,10 @@ class StopFlag:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(name, self._handle)
 
+    def close(self) -> None:
+        """Nothing is left to stop. Python puts the default handlers back as it ends: a signal then would be a death."""
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            signal.signal(name, signal.SIG_IGN)
+
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
         self.raised = True

@@ -27,6 +27,7 @@ from harness.branches import TAKEN, kept_folder, start_from_trunk
 from harness.store import digest
 from harness.train import checkpoint
 from harness.train.engine import build_engine, gathered_weights, set_learning_rate
+from harness.train.errors import LossFailed, Stopped, TooLittleMemory, TrainingFailed
 from harness.train.heartbeat import StopFlag, say
 from harness.train.progress import LINES_PER_RUN, Progress, matrix_product_flops
 from harness.train.ranks import Ranks
@@ -42,14 +43,6 @@ from models.sizes import EncoderConfig
 LOOK_EVERY = 10
 """Steps between looks at the watch, and between the agreements of several ranks on stopping and saving; one rank asks
 itself about those at every step."""
-
-
-class Stopped(Exception):
-    """The run was asked to stop; its state is saved and the next attempt goes on from it."""
-
-
-class TrainingFailed(Exception):
-    """The run cannot go on, and would fail again in the same way."""
 
 
 class _OffCourse(Exception):
@@ -178,7 +171,7 @@ class _Training:
         )
         chosen, problem = choose_micro_rows(need, micro, self.ranks, self.folder, beside=beside)
         if problem:
-            raise TrainingFailed(problem)
+            raise TooLittleMemory(problem)
         if chosen < micro and self.ranks.first:
             say(f"micro-batches of {chosen} rows of a device's {micro}: what its memory takes")
         return chosen, micro // chosen
@@ -325,7 +318,7 @@ class _Training:
             f"up to step {done}"
         )
         if len(self.returns.windows) >= MOST_RETURNS:
-            raise TrainingFailed(
+            raise LossFailed(
                 f"{why}, and going back {MOST_RETURNS} times past what led there did not help: lower "
                 "recipe.learning_rate, or lengthen recipe.schedule.warmup"
             )

@@ -14,6 +14,7 @@ from harness.launch.observe import observe
 from harness.store import Store
 from harness.train.heartbeat import clock
 from harness.verbs import results, studies
+from harness.verbs.look import study_name
 from harness.verbs.show import console, human, watch_study
 from sweeps.study import load_study
 
@@ -45,9 +46,9 @@ def demo(options: Namespace) -> int:
                 break
     except KeyboardInterrupt:
         console.print("\nstopping: the runs save and end ...")
-        queue.stop(store, studies.study_name(store, options))
+        queue.stop(store, study_name(store, options))
         raise
-    name = studies.study_name(store, options)
+    name = study_name(store, options)
     code = results.report(Namespace(**vars(options) | {"study": options.study}))
     console.print(f"{name} took {clock(time.monotonic() - began)} this time")
     return code or (0 if finished else 1)

@@ -10,13 +10,18 @@ import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from rich.table import Table
 
 from harness.launch.queue import visible_gpus
+from harness.launch.slurm.client import Refused
+from harness.launch.slurm.site import Partition, probe
 from harness.store import Store, lease
-from harness.verbs.show import console, human
+from harness.verbs.setting import settings_of, with_values
+from harness.verbs.show import console, human, stderr
 from sweeps.errors import BadInput
+from sweeps.execution import ExecutionBlock
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,10 @@ class Check:
 
 def doctor(options: Namespace) -> int:
     checks = [_python(), _machine(), _gpus(), *map(_package, ("torch", "deepspeed", "sentencepiece", "submitit"))]
-    checks += [_tried("bf16 on this device", _bf16), _tried("root", lambda: _root(options.root)), _slurm()]
+    checks += [_tried("bf16 on this device", _bf16), _tried("root", lambda: _root(options.root))]
+    checks += _slurm(wanted=options.cluster == "slurm")
+    if options.cluster == "slurm" and not any(check.state == "bad" for check in checks):
+        checks += _job(options)
     if options.json:
         print(json.dumps([asdict(check) for check in checks], indent=1))
     else:
@@ -97,8 +105,43 @@ def _root(root: str | None) -> str:
     return f"{store.root} can be written, {locks}, {human(free)}B free"
 
 
-def _slurm() -> Check:
-    found = shutil.which("sbatch")
-    return Check(
-        "Slurm", "ok" if found else "missing", "sbatch is on the path" if found else "no sbatch: local runs only"
+def _slurm(*, wanted: bool) -> list[Check]:
+    if not shutil.which("sbatch"):
+        return [Check("Slurm", "bad" if wanted else "missing", "no sbatch on the path: local runs only")]
+    try:
+        site = probe()
+    except Refused as refused:
+        return [Check("Slurm", "bad" if wanted else "missing", f"it gives no answer: {refused}")]
+    requeue = "jobs may be queued again" if site.requeues else "jobs are not queued again unless they ask for it"
+    checks = [Check("Slurm", "ok", f"{site.version}; arrays of up to {site.array_tasks} tasks; {requeue}")]
+    if site.accounting:
+        checks.append(Check("accounting", "ok", "why asks it about jobs that left no word"))
+    else:
+        checks.append(Check("accounting", "missing", "none: status works without; why knows less of lost nodes"))
+    return checks + [_partition(one) for one in site.partitions.values()]
+
+
+def _partition(one: Partition) -> Check:
+    limit = "no time limit" if one.minutes == float("inf") else f"up to {one.minutes / 60:.3g} h"
+    kinds = "; ".join(
+        f"{kind.nodes} nodes of {kind.cpus} CPUs, {kind.memory_gb:.3g} GB"
+        + (f", {kind.gpus} GPUs" if kind.gpus else "")
+        for kind in one.kinds
     )
+    name = f"partition {one.name}" + (" (default)" if one.default else "")
+    return Check(name, "ok" if one.up else "missing", f"{limit}; {kinds}" + ("" if one.up else "; it is down"))
+
+
+def _job(options: Namespace) -> list[Check]:
+    """A small job, sent as runs are: with the same flags."""
+    from harness.launch.slurm.submit import of_trial
+    from harness.launch.slurm.trial import trial
+
+    own = ExecutionBlock(hours=0.25).model_dump(exclude={"rules"})
+    execution = with_values(own, settings_of(options))
+    tell = partial(stderr.print, highlight=False)
+    try:
+        found = trial(Store(options.root), of_trial(execution), tell)
+        return [Check(what, "ok" if well else "bad", detail) for what, well, detail in found]
+    except Refused as refused:
+        return [Check("a job", "bad", f"refused: {refused}")]

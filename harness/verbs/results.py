@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.launch.freeze import frozen_study
 from harness.store import Store, read_json
+from harness.verbs.look import pick, study_name
 from harness.verbs.show import console
-from harness.verbs.studies import pick, study_name
 from sweeps.errors import BadInput
 
 

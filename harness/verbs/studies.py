@@ -1,15 +1,9 @@
-"""plan, submit, run, status, watch, logs, evaluate."""
+"""submit, run, evaluate: what a study lacks is started, here or on a cluster."""
 
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
-from collections import Counter
-from pathlib import Path
-from typing import Any
-
-from rich.table import Table
 
 from harness.corpus.artefact import Corpus
 from harness.corpus.build import ensure_demo
@@ -18,9 +12,11 @@ from harness.corpus.demo import NOTE as DEMO_NOTE
 from harness.corpus.demo import demo_source
 from harness.launch import queue
 from harness.launch.freeze import freeze, frozen_study
-from harness.launch.observe import Observed, attempt_folders, observe
-from harness.store import Store, digest
-from harness.verbs.show import console, human, phase_of, stderr, watch_study
+from harness.launch.observe import observe
+from harness.store import Store, digest, write_json
+from harness.verbs.look import pick, study_name, those_where
+from harness.verbs.setting import on_site
+from harness.verbs.show import console, stderr, watch_study
 from sweeps.errors import BadInput
 from sweeps.grid import Run, expand
 from sweeps.study import Study, load_study
@@ -29,7 +25,8 @@ from sweeps.where import matches
 
 def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
     """The study's runs, with `--where` applied. The demo corpus need not be there yet: its key is known."""
-    study, force = load_study(options.study, options.profile), bool(getattr(options, "force", False))
+    study = on_site(load_study(options.study, options.profile), options)
+    force = bool(getattr(options, "force", False))
     corpus = Corpus.open(store, study.corpus)
     if corpus is not None:
         sizes = {code: corpus.train_bytes(code) for code in corpus.languages}
@@ -48,22 +45,26 @@ def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
     return study, runs
 
 
-def study_name(store: Store, options: Namespace) -> str:
-    """Name under which a study was submitted: the name itself, or the one in its file."""
-    if options.profile is None and (store.studies / f"{options.study}.json").is_file():
-        return str(options.study)
-    return load_study(options.study, options.profile).name
-
-
-def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple[Study, list[Run], int]:
-    """Freeze the study and start its queue where one is needed; returns the runs that are not done."""
+def frozen(
+    store: Store, options: Namespace, *, note: str | None = None, cluster: str = "local"
+) -> tuple[Study, list[Run], list[Run]]:
+    """Write down what the study wants; returns it, the runs that meet `--where`, and all of them."""
     study, runs = resolve(store, options)
     corpus = Corpus.open(store, study.corpus)
     if corpus is None or (study.corpus == DEMO_CORPUS and corpus.key != digest(demo_source())):
         corpus = ensure_demo(store)
     every = resolve(store, Namespace(**vars(options) | {"where": None}))[1]
     command = f"babelscale submit {options.study}" + (f" --profile {options.profile}" if options.profile else "")
-    freeze(store, study, every, corpus_note=note or corpus.manifest.get("note", DEMO_NOTE), command=command)
+    if cluster != "local":
+        command += f" --cluster {cluster}"
+    said = note or corpus.manifest.get("note", DEMO_NOTE)
+    freeze(store, study, every, corpus_note=said, command=command, cluster=cluster)
+    return study, runs, every
+
+
+def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple[Study, list[Run], int]:
+    """Freeze the study and start its queue where one is needed; returns the runs that are not done."""
+    study, runs, every = frozen(store, options, note=note)
     missing = [run.id for run in runs if observe(store, run.id, study.evaluate).state != "done"]
     if missing and not queue.queue_state(store, study.name)["alive"]:
         only = missing if len(runs) < len(every) else []
@@ -72,6 +73,12 @@ def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple
 
 
 def submit(options: Namespace) -> int:
+    if options.cluster == "slurm":
+        from harness.verbs.slurm import submit_to_slurm
+
+        return submit_to_slurm(options)
+    if options.throttle:
+        raise BadInput("--throttle is for --cluster slurm; here, --slots says how many runs go at the same time")
     store = Store(options.root)
     study, runs, missing = begin(store, options)
     if options.json:
@@ -81,51 +88,6 @@ def submit(options: Namespace) -> int:
     else:
         console.print(f"{study.name}: all {len(runs)} runs are done; babelscale report {options.study}")
     return 0
-
-
-def observed(store: Store, name: str, where: str | None = None) -> list[Observed]:
-    study = frozen_study(store, name)
-    rows = [observe(store, run, study["evaluate"]) for run in study["runs"]]
-    return [row for row in rows if not where or matches(where, row.axes | {"id": row.run})]
-
-
-def status(options: Namespace) -> int:
-    store = Store(options.root, create=False)
-    name = study_name(store, options)
-    rows = observed(store, name, options.where)
-    state = queue.queue_state(store, name)
-    failed = sum(row.state == "failed" for row in rows)
-    if options.json:
-        print(json.dumps({"study": name, "queue": state, "runs": [row.as_json() for row in rows]}, indent=1))
-        return int(failed > 0)
-    table = Table()
-    for column in ("run", "state", "step", "tokens/s", "left", "attempts", "last words"):
-        table.add_column(column)
-    for row in rows:
-        table.add_row(
-            row.run,
-            row.state,
-            f"{row.step}/{row.steps}" if row.step else "",
-            human(row.tokens_per_second) if row.tokens_per_second else "",
-            f"{row.seconds_left:.0f} s" if row.seconds_left else "",
-            str(row.attempts or ""),
-            row.error,
-        )
-    console.print(table)
-    counts = Counter(row.state for row in rows)
-    console.print(", ".join(f"{count} {what}" for what, count in counts.items()) + f"; queue: {phase_of(state)}")
-    return int(failed > 0)
-
-
-def watch(options: Namespace) -> int:
-    store = Store(options.root, create=False)
-    name = study_name(store, options)
-    try:
-        finished = watch_study(store, name)
-    except KeyboardInterrupt:
-        console.print("stopped looking; the runs go on")
-        return 0
-    return 0 if finished else 1
 
 
 def run(options: Namespace) -> int:
@@ -140,44 +102,18 @@ def run(options: Namespace) -> int:
     return 0 if finished else 1
 
 
-def pick(ids: list[str], start: str) -> str:
-    """The one id that begins with `start`."""
-    found = [one for one in ids if one == start] or [one for one in ids if one.startswith(start)]
-    if len(found) != 1:
-        what = f"{len(found)} runs begin with" if found else "no run begins with"
-        raise BadInput(f"{what} {start!r}; babelscale plan lists them")
-    return found[0]
-
-
-def logs(options: Namespace) -> int:
-    store = Store(options.root, create=False)
-    study = frozen_study(store, study_name(store, options))
-    folder = store.run(pick(study["runs"], options.cell))
-    attempts = attempt_folders(folder)
-    if not attempts:
-        raise BadInput(f"{folder.name} was never started")
-    attempt: Path = attempts[-1] if options.attempt is None else folder / "attempts" / f"{options.attempt:03d}"
-    files = sorted(attempt.glob(f"*_{options.rank}_log.out"))
-    if not files:
-        raise BadInput(f"no log of rank {options.rank} in attempt {attempt.name} of {folder.name}")
-    sys.stdout.write(files[-1].read_text(encoding="utf-8", errors="replace"))
-    return 0
-
-
 def evaluate(options: Namespace) -> int:
     """Ask for one more task: the study's frozen list grows, and the queue scores what lacks it."""
     store = Store(options.root)
     study = load_study(options.study, options.profile)
-    frozen = frozen_study(store, study.name)
+    before = frozen_study(store, study.name)
     if queue.queue_state(store, study.name)["alive"]:
         raise BadInput(f"the runs of {study.name} are still going: babelscale watch {options.study}, then evaluate")
-    tasks: list[str] = sorted({*frozen["evaluate"], options.task})
-    if tasks != frozen["evaluate"]:
-        from harness.store import write_json
-
-        write_json(store.studies / f"{study.name}.json", frozen | {"evaluate": tasks})
-    rows: list[Any] = observed(store, study.name, options.where)
-    lacking = [row.run for row in rows if observe(store, row.run, tasks).state != "done"]
+    tasks: list[str] = sorted({*before["evaluate"], options.task})
+    if tasks != before["evaluate"]:
+        write_json(store.studies / f"{study.name}.json", before | {"evaluate": tasks})
+    rows = those_where([observe(store, run, tasks) for run in before["runs"]], options.where)
+    lacking = [row.run for row in rows if row.state != "done"]
     if lacking:
         queue.start(store, study.name, None, lacking)
     finished = watch_study(store, study.name, console=stderr if options.json else console) if lacking else True
