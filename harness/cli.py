@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from harness.arguments import positive
 from harness.arguments.bench import add_bench
 from harness.arguments.corpus import add_corpus
+from harness.arguments.evaluate import EVALUATE, add_evaluate
 from harness.arguments.plan import PLAN, add_plan
 from harness.arguments.tokenizer import add_tokenizer
 from harness.launch.causes import ADVICE
@@ -152,8 +153,9 @@ def parser() -> argparse.ArgumentParser:
     retry.add_argument("--anyway", action="store_true", help="also what would fail again: the cause is mended")
     cancel = study(verb("cancel", "mend:cancel", "end what is in flight; shows first what is lost"))
     cancel.add_argument("--yes", action="store_true", help="do not ask")
-    evaluate = study(verb("evaluate", "studies:evaluate", "score a study's runs on one more task", json=True))
-    evaluate.add_argument("--task", required=True, choices=["heldout", "intents"])
+    add_evaluate(
+        verb("evaluate", "evaluate:evaluate", "score a study's runs, or a model, on a task", EVALUATE, json=True)
+    )
 
     for name, help in (
         ("collect", "the records of a study as one Parquet table"),

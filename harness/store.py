@@ -239,6 +239,10 @@ class Store:
     def run(self, run_id: str) -> Path:
         return self.runs / run_id
 
+    def stage(self, name: str) -> Path:
+        """The block of a benchmark stage (`sweeps.tasks`)."""
+        return self.tasks / "stages" / f"{name}.json"
+
     def reports(self, study: str) -> Path:
         return self.root / "reports" / study
 

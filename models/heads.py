@@ -101,7 +101,29 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, ids_BT: Tensor, real_BT: Tensor) -> Tensor:
         """`real_BT` is true where a token is not padding."""
-        hidden_BTD = self.encoder(ids_BT, padded=True)
-        weight_BT1 = real_BT.unsqueeze(-1).to(hidden_BTD.dtype)
-        mean_BD = (hidden_BTD * weight_BT1).sum(1) / weight_BT1.sum(1).clamp_min(1.0)
+        mean_BD = mean_state(self.encoder(ids_BT, padded=True), real_BT)
         return self.out(self.dropout(torch.tanh(self.dense(self.dropout(mean_BD)))))
+
+
+class TokenClassifier(nn.Module):
+    """Encoder with a linear layer over each token's state: ids (B, T) to logits (B, T, Y). With two classes, begin and
+    end of an answer, it is SQuAD's head."""
+
+    def __init__(self, encoder: Encoder, classes: int, *, dropout: float, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.encoder.embedding.tokens.tied = False
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(encoder.config.width, classes)
+        init_weights(self.out, torch.Generator().manual_seed(seed))
+
+    def forward(self, ids_BT: Tensor, real_BT: Tensor) -> Tensor:
+        """`real_BT` is true where a token is not padding; logits of padding mean nothing."""
+        logits_BTY: Tensor = self.out(self.dropout(self.encoder(ids_BT, padded=True)))
+        return logits_BTY
+
+
+def mean_state(hidden_BTD: Tensor, real_BT: Tensor) -> Tensor:
+    """Mean of the real tokens' states, (B, D)."""
+    weight_BT1 = real_BT.unsqueeze(-1).to(hidden_BTD.dtype)
+    return (hidden_BTD * weight_BT1).sum(1) / weight_BT1.sum(1).clamp_min(1.0)

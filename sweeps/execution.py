@@ -14,8 +14,9 @@ from sweeps.where import matches
 _FLAG = re.compile("[a-z][a-z0-9-]*")
 
 _OURS = """
-array chdir comment cpus-per-task dependency error export gpus-per-node input job-name kill-on-invalid-dep mem nodes
-ntasks ntasks-per-node open-mode output parsable partition requeue no-requeue signal test-only time wait wrap
+array chdir clusters comment cpus-per-task dependency error export gpus-per-node input job-name kill-on-invalid-dep mem
+nodes ntasks ntasks-per-node open-mode output parsable partition quiet requeue no-requeue signal test-only time wait
+wrap
 """
 OURS = frozenset(_OURS.split())
 """Flags of sbatch that follow from other keys, or that the harness needs for itself."""

@@ -19,6 +19,7 @@ from sweeps.execution import ExecutionBlock, ExecutionRule
 from sweeps.rates import LearningRateRule
 from sweeps.recipe import RecipeBlock
 from sweeps.strict import LIST, NUMBER, RULE, Strict
+from sweeps.tasks import BUILT_IN, TaskBlock, stage_of
 from sweeps.yaml_text import Origin, read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
@@ -79,7 +80,10 @@ class Study(Strict):
     derive: dict[str, DerivedValue | None] = Field(default_factory=dict)
     """Values computed for each cell (`sweeps.derive`), by short name or path; null leaves one out."""
     recipe: RecipeBlock
-    evaluate: tuple[Literal["heldout", "intents"], ...] = ("heldout",)
+    evaluate: tuple[str, ...] = ("heldout",)
+    """Stages of scoring: heldout, intents, and names of `tasks`."""
+    tasks: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], TaskBlock] = Field(default_factory=dict)
+    """Benchmarks by the names that their records have."""
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     invariants: tuple[Invariant, ...] = INVARIANTS
     """What is checked of all cells together (`sweeps.invariants`); a study that breaks one on purpose leaves it out."""
@@ -112,6 +116,19 @@ class Study(Strict):
             elif path in _STANDS_FOR_DERIVED:
                 recipe = _laid(recipe, above, last, _STANDS_FOR_DERIVED[path])
         return raw | {"recipe": recipe}
+
+    @model_validator(mode="after")
+    def _tasks_are_there(self) -> Study:
+        for name in self.evaluate:
+            if name not in BUILT_IN and name not in self.tasks:
+                known = ", ".join([*BUILT_IN, *self.tasks])
+                raise ValueError(f"evaluate names {name!r}, which is none of {known}: give it a block under tasks")
+        return self
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What is scored of a run, by the names of the stages (`sweeps.tasks.stage_of`)."""
+        return tuple(name if name in BUILT_IN else stage_of(name, self.tasks[name]) for name in self.evaluate)
 
     def at(self, path: str = "") -> str:
         """Where `path` stands, for messages: file and line, or the study's name where it was made in Python."""

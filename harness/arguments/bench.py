@@ -24,6 +24,9 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
     _add_loader(
         _what(whats, common, "loader", "bench_loader:bench_loader", "ready batches against the demo's step", _LOADER)
     )
+    _add_evaluate(
+        _what(whats, common, "evaluate", "bench_evaluate:bench", "batches of like length against padded", _EVALUATE)
+    )
     _add_plan(_what(whats, common, "plan", "bench_plan:bench", "a plan of ten thousand cells", _PLAN))
 
 
@@ -31,6 +34,10 @@ _TRAIN = """\
 Tokens per second of one training step of the engine that runs train with, against a plain loop around
 transformers' XLMRobertaForMaskedLM: same weights, batch, masks, optimizer, clipping and precision. The two
 take their steps in turn, in processes of their own; the first losses must agree, or there is no result."""
+_EVALUATE = """\
+Items per second, scored and fine-tuned on, in batches of like length as evaluate makes them, against batches
+in the items' own order, padded to their longest row or to the model's row, in turn in one process. The items'
+lengths are those of XNLI's pairs."""
 _LOADER = """\
 Tokens per second of ready masked batches, and their share of one training step of the demo's recipe, medians,
 in the same process."""
@@ -82,6 +89,16 @@ def _add_loader(loader: argparse.ArgumentParser) -> None:
 _PLAN = """\
 Seconds to read, expand and price a study of 10,000 cells of up to 100 languages, beside the seconds that checking
 as many recipes one by one takes."""
+
+
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument("--items", type=positive, default=1_000)
+    evaluate.add_argument("--width", type=positive, default=256)
+    evaluate.add_argument("--layers", type=positive, default=4)
+    evaluate.add_argument("--steps", type=positive, default=20, help="training steps of a turn (default: 20)")
+    evaluate.add_argument("--threads", type=positive, default=1)
+    evaluate.add_argument("--precision", choices=["bf16", "fp32"], default="fp32")
+    evaluate.add_argument("--repeats", type=positive, default=3, help="turns (default: 3)")
 
 
 def _add_plan(plan: argparse.ArgumentParser) -> None:

@@ -117,6 +117,18 @@ class Tokenizer:
         pieces = self.processor.encode(list(texts), out_type="numpy", num_threads=1)
         return [self._ids[ids].tolist() for ids in pieces]
 
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """XLM-R ids of each text, and for each of them how many characters of the text it and those before cover."""
+        found = []
+        for text in texts:
+            pieces = self.processor.encode(text, return_type="proto").pieces
+            # SentencePiece counts bytes: characters that begin before each of them.
+            utf8 = np.frombuffer(text.encode(), dtype=np.uint8)
+            characters = np.concatenate([[0], np.cumsum((utf8 & 0xC0) != 0x80)])
+            ids = self._ids[np.array([piece.id for piece in pieces], dtype=np.int64)].tolist()
+            found.append((ids, characters[[piece.end for piece in pieces]].tolist()))
+        return found
+
     def encode_closed(
         self, texts: list[str] | list[bytes]
     ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.uint64]]:

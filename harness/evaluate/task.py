@@ -8,7 +8,8 @@ be drawn over items jointly across languages.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -89,7 +90,7 @@ class Task(ABC):
 
 
 class Classification(Task):
-    """One or two texts, one label."""
+    """One or two texts, one label. Without `labels` the label is a number, and the head a regression."""
 
     labels: ClassVar[tuple[str, ...]]
     most_tokens: ClassVar[int] = 128
@@ -97,6 +98,12 @@ class Classification(Task):
     @abstractmethod
     def read(self, data: Path, split: Split, language: str) -> Iterable[Item]:
         """Items of one split. Raises BadInput."""
+
+    def levels(self, items: Sequence[Item]) -> dict[str, float]:
+        """Accuracy of guessing, and of always saying the most frequent label of these items."""
+        if not self.labels:
+            return {}
+        return {"chance": 1 / len(self.labels), "majority": majority([item.label for item in items])}
 
     def scores(self, items: Sequence[Item], said: Sequence[str], language: str) -> list[Score]:
         right = np.array([item.label == answer for item, answer in zip(items, said, strict=True)], dtype=np.float64)
@@ -114,6 +121,12 @@ class Tagging(Task):
     @abstractmethod
     def read(self, data: Path, split: Split, language: str) -> Iterable[TaggedItem]:
         """Items of one split. Raises BadInput."""
+
+    def levels(self, items: Sequence[TaggedItem]) -> dict[str, float]:
+        """Accuracy over words of guessing, and of always saying the most frequent tag; nothing for F1 of entities."""
+        if self.entities:
+            return {}
+        return {"chance": 1 / len(self.labels), "majority": majority([tag for item in items for tag in item.tags])}
 
     def scores(self, items: Sequence[TaggedItem], said: Sequence[Sequence[str]], language: str) -> list[Score]:
         gold = [item.tags for item in items]
@@ -141,6 +154,10 @@ class Extraction(Task):
         """How answers are normalised before they are compared."""
         return squad_words
 
+    def levels(self, items: Sequence[QuestionItem]) -> dict[str, float]:
+        """Nothing: there is no level of guessing."""
+        return {}
+
     def scores(self, items: Sequence[QuestionItem], said: Sequence[str], language: str) -> list[Score]:
         normalise = self.normalise(language)
         made = []
@@ -163,5 +180,4 @@ class Retrieval(Task):
 
 def majority(labels: Sequence[str]) -> float:
     """Accuracy of always saying the most frequent label."""
-    counts: Mapping[str, int] = {label: list(labels).count(label) for label in set(labels)}
-    return max(counts.values()) / len(labels) if labels else 0.0
+    return max(Counter(labels).values()) / len(labels) if labels else 0.0

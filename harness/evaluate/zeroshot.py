@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from harness.batches.keyed import generator, key
 from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID, Tokenizer
 from harness.evaluate import intents
+from harness.evaluate.batching import padded
 from models.heads import MaskedLM, SequenceClassifier
-from models.sizes import PAD_ID
 
 SOURCE = "en"
 """The language that is fine-tuned on."""
@@ -54,15 +53,6 @@ def encode_items(
     encoded = tokenizer.encode([item.text for item in items])
     ids = [[BEGIN_ID, *pieces[: most_tokens - 2], END_ID] for pieces in encoded]
     return Encoded(ids, [number[item.label] for item in items])
-
-
-def padded(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Rows padded to the longest: (B, T) int64, and (B, T) bool, true where a token is real."""
-    longest = max(map(len, ids))
-    out = torch.full((len(ids), longest), PAD_ID, dtype=torch.int64)
-    for row, values in enumerate(ids):
-        out[row, : len(values)] = torch.as_tensor(values)
-    return out, out.ne(PAD_ID)
 
 
 def fine_tune(

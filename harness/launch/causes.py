@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,9 @@ from harness.store import DISK_FULL
 from harness.train.errors import LossFailed, TooLittleMemory
 from sweeps.errors import BadInput
 
-Cause = Literal["memory", "node", "time", "loss", "data", "disk", "code", "killed", "cancelled", "prepare", "unknown"]
+Cause = Literal[
+    "memory", "node", "time", "loss", "data", "disk", "code", "killed", "cancelled", "prepare", "start", "unknown"
+]
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,14 @@ ADVICE: dict[str, Advice] = {
         "a process was killed from outside: by hand, or for want of memory",
         "babelscale retry {study} --cause killed; where it comes again, --set memory_gb=N asks for more",
     ),
-    "cancelled": Advice("cancelled by a person", "babelscale submit {study} goes on from the last checkpoint"),
-    "prepare": Advice(
-        "the tokenizer or the shards could not be made", "mend what the sentence names, then babelscale submit {study}"
+    "cancelled": Advice("cancelled by a person", "{submit} goes on from the last checkpoint"),
+    "prepare": Advice("the tokenizer or the shards could not be made", "mend what the sentence names, then {submit}"),
+    "start": Advice(
+        "the job ended before the run began",
+        "its last lines tell: a line of execution.setup, execution.python, or a package that is not there; mend it, "
+        "then {submit}",
     ),
-    "unknown": Advice("the attempt left no word", "babelscale submit {study} goes on from the last checkpoint"),
+    "unknown": Advice("the attempt left no word", "{submit} goes on from the last checkpoint"),
 }
 
 DETERMINISTIC = frozenset({"memory", "loss", "data", "code"})
@@ -67,6 +73,8 @@ MENDS: dict[str, tuple[str, ...]] = {
 }
 """Values of `execution` that may keep such a failure from coming again; nothing of it changes losses or texts."""
 
+_LOST = frozenset({errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTUNREACH})
+"""What a file system of the network answers when it is not at its best."""
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 _NETWORK_WORDS = (
     "nccl",
@@ -79,6 +87,8 @@ _NETWORK_WORDS = (
     "connecttimeout",
     "heartbeat timeout",
     "ecc error",
+    "cuda-capable device",
+    "busy or unavailable",
     "unspecified launch failure",
 )
 
@@ -94,6 +104,8 @@ def cause_of(error: BaseException) -> Cause:
         return "disk" if "no space left" in text else "data"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk"
+    if isinstance(error, OSError) and error.errno in _LOST:
+        return "node"
     if isinstance(error, ConnectionError | TimeoutError) or any(words in text for words in _NETWORK_WORDS):
         return "node"
     return "data" if isinstance(error, FileNotFoundError) else "code"

@@ -6,7 +6,7 @@ run is. Two studies that want the same run share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweeps.errors import BadInput
 from sweeps.execution import execution_of
 from sweeps.grid import Run
 from sweeps.study import Study
+from sweeps.tasks import stage_of
 
 
 def freeze(
@@ -41,7 +42,8 @@ def freeze(
         "corpus": study.corpus,
         "corpus_note": corpus_note,
         "groups": {group: list(members) for group, members in study.groups.items()},
-        "evaluate": list(study.evaluate),
+        "evaluate": list(study.stages),
+        "tasks": {stage_of(name, block): block.model_dump(mode="json") for name, block in study.tasks.items()},
         "execution": study.execution.model_dump(exclude={"rules"}),
         "executions": _by_rules(study, runs),
         "runs": [run.id for run in runs],
@@ -49,12 +51,28 @@ def freeze(
         "command": command,
         "cluster": cluster,
     }
+    keep_stages(store, {stage_of(name, block): block.model_dump(mode="json") for name, block in study.tasks.items()})
     path = store.studies / f"{study.name}.json"
     with lease(_lock(store, study.name)):
         before = read_json(path) if path.is_file() else {}
         overrides = before.get("overrides", {})
         record["overrides"] = {run.id: overrides[run.id] for run in runs if run.id in overrides}
         write_json(path, record)
+
+
+def keep_stages(store: Store, tasks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write down what benchmark stages are, for the jobs that score them; a stage never changes."""
+    for stage, block in tasks.items():
+        path = store.stage(stage)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {key: _from_anywhere(key, value) for key, value in block.items()})
+
+
+def _from_anywhere(key: str, value: Any) -> Any:
+    """Paths as they are found from any folder: jobs have another one."""
+    is_path = key in ("data", "train", "dev") or (key == "task" and str(value).endswith(".py"))
+    return str(Path(value).expanduser().absolute()) if is_path and value else value
 
 
 def _by_rules(study: Study, runs: list[Run]) -> dict[str, dict[str, Any]]:
@@ -73,12 +91,12 @@ def execution_of_run(study: Mapping[str, Any], run: str) -> dict[str, Any]:
     return own | changed
 
 
-def change_execution(store: Store, name: str, runs: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Execute these runs with other values from now on; returns the frozen study as it is then."""
+def change_execution(store: Store, name: str, changed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Execute runs with other values, by run, from now on; returns the frozen study as it is then."""
     with lease(_lock(store, name)):
         study = frozen_study(store, name)
         overrides: dict[str, dict[str, Any]] = dict(study.get("overrides", {}))
-        for run in runs:
+        for run, values in changed.items():
             overrides[run] = overrides.get(run, {}) | dict(values)
         study["overrides"] = overrides
         write_json(store.studies / f"{name}.json", study)

@@ -159,7 +159,7 @@ def _attempt(
     for task in tasks:
         if stop.raised:
             raise Stopped(f"stopped before scoring {task}; the training is done")
-        if any(row["task"] == task for row in read_lines(folder / "records.jsonl")):
+        if any(_stage(row) == task for row in read_lines(folder / "records.jsonl")):
             continue
         heartbeat.write(f"score {task}", step=science["steps"])
         _record(folder, run_id, task, science["steps"], _score(store, folder, science, task))
@@ -201,18 +201,23 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
 
 def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]]) -> None:
     """Put a task's records into `records.jsonl`, all of them at once."""
-    kept = [row for row in read_lines(folder / "records.jsonl") if row["task"] != task]
+    kept = [row for row in read_lines(folder / "records.jsonl") if _stage(row) != task]
     head = {"schema": SCHEMA, "run": run_id, "step": step}
     full = [head | {"standard_error": None, "details": {}} | row for row in rows]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [*kept, *full])
     write_text(folder / "records.jsonl", text)
 
 
+def _stage(row: dict[str, Any]) -> str:
+    """The stage that a record is of: a benchmark's holds what was asked of it, others are their task."""
+    return str((row.get("details") or {}).get("stage", row["task"]))
+
+
 def _score(store: Store, folder: Path, science: dict[str, Any], task: str) -> list[dict[str, Any]]:
     from harness.evaluate.score import score_task
 
     began = time.monotonic()
-    rows = score_task(store, folder / WEIGHTS, science, task)
+    rows = score_task(store, folder, science, task)
     print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)
     return rows
 

@@ -50,13 +50,14 @@ class Group:
     failures: Sequence[Failure]
     lines: Sequence[str]
 
-    def as_json(self, study: str) -> dict[str, Any]:
+    def as_json(self, study: str, submit: str) -> dict[str, Any]:
+        """`study`: the name that verbs take; `submit`: the command that goes on with it."""
         first, advice = self.failures[0], ADVICE[self.cause]
         return {
             "cause": self.cause,
             "meaning": advice.meaning,
             "error": self.error,
-            "todo": advice.todo.format(study=study),
+            "todo": advice.todo.format(study=study, submit=submit),
             "again": all(one.again for one in self.failures),
             "runs": [one.run for one in self.failures],
             "hosts": sorted({one.host for one in self.failures if one.host}),
@@ -74,7 +75,10 @@ def failures_of(store: Store, study: Mapping[str, Any], rows: Sequence[Observed]
     for one in found:
         groups.setdefault((one.cause, _alike(one.error)), []).append(one)
     made = [Group(cause, each[0].error, each, _tail(each[0].log)) for (cause, _), each in groups.items()]
-    made += _preparations(store, rows)
+    waiting = {row.run for row in rows if row.state == "waiting"}
+    unprepared = _preparations(store, waiting)
+    made += unprepared
+    made += _never_begun(store, waiting - {one.run for group in unprepared for one in group.failures})
     return sorted(made, key=lambda group: (_BY_CAUSE.index(group.cause), -len(group.failures)))
 
 
@@ -119,8 +123,29 @@ def _with_accounting(store: Store, found: list[Failure]) -> list[Failure]:
     ]
 
 
-def _preparations(store: Store, rows: Sequence[Observed]) -> list[Group]:
-    waiting = {row.run for row in rows if row.state == "waiting"}
+def _never_begun(store: Store, waiting: set[str]) -> list[Group]:
+    """Runs that were sent, and whose job is gone without an attempt."""
+    groups: dict[str, list[Failure]] = {}
+    seen = set[str]()
+    for one in reversed(submissions(store)) if waiting else ():
+        if one.kind != "runs" or not one.job:
+            continue
+        for index, task in enumerate(one.tasks):
+            job = f"{one.job}_{index}" if len(one.tasks) > 1 else one.job
+            lacking = [run for run in task if run in waiting and run not in seen]
+            seen.update(lacking)
+            logs = sorted((one.folder / "logs").glob(f"{job}_0_log.out")) if lacking else []
+            lines = _tail(logs[-1]) if logs else []
+            silent = "the job is gone and printed nothing: what it waited for failed, or it was cancelled"
+            error = lines[-1] if lines else silent
+            log = logs[-1] if logs else None
+            made = [Failure(run, "waiting", "start", error, "", 0, "", log, True) for run in lacking]
+            if made:
+                groups.setdefault(_alike(error), []).extend(made)
+    return [Group("start", each[0].error, each, _tail(each[0].log)) for each in groups.values()]
+
+
+def _preparations(store: Store, waiting: set[str]) -> list[Group]:
     known = [one for one in submissions(store) if not waiting.isdisjoint(one.runs)] if waiting else []
     made = []
     for one, told, runs in failed_preparations(known, waiting):

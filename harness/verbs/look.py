@@ -69,7 +69,7 @@ def status(options: Namespace) -> int:
     for note in seen.notes:
         console.print(note, highlight=False, soft_wrap=True)
     if failed or counts["killed"]:
-        console.print(f"babelscale why {options.study} tells the causes", highlight=False)
+        console.print(f"babelscale why {name} tells the causes", highlight=False)
     return int(failed > 0)
 
 

@@ -17,9 +17,10 @@ from harness.launch.freeze import change_execution, execution_of_run, frozen_stu
 from harness.launch.looking import Look, Lookout
 from harness.launch.observe import Observed
 from harness.launch.slurm import client
+from harness.launch.slurm.site import check, probe
 from harness.launch.slurm.submissions import submissions
 from harness.launch.why import Failure, Group, failures_of
-from harness.store import Store
+from harness.store import Store, digest
 from harness.verbs.look import study_name, those_where
 from harness.verbs.setting import values_of, with_values
 from harness.verbs.show import console
@@ -32,18 +33,19 @@ def why(options: Namespace) -> int:
     store = Store(options.root, create=False)
     name = study_name(store, options)
     seen = Lookout(store, name).look()
-    groups = failures_of(store, frozen_study(store, name), those_where(seen.rows, options.where))
+    study = frozen_study(store, name)
+    groups = failures_of(store, study, those_where(seen.rows, options.where))
     count = sum(len(group.failures) for group in groups)
     if options.json:
-        told = [group.as_json(options.study) for group in groups]
+        told = [group.as_json(name, study["command"]) for group in groups]
         print(json.dumps({"study": name, "runs": count, "groups": told, "notes": seen.notes}, indent=1))
         return 0
     if not groups:
-        console.print(f"{name}: nothing failed; babelscale status {options.study}", highlight=False)
+        console.print(f"{name}: nothing failed; babelscale status {name}", highlight=False)
         return 0
     console.print(f"{name}: {len(groups)} {_plural('kind', groups)} of failure, {count} runs", highlight=False)
     for group in groups:
-        _show(group, options.study)
+        _show(group, name, study["command"])
     return 0
 
 
@@ -51,8 +53,8 @@ def _plural(word: str, of: Sequence[Any]) -> str:
     return word if len(of) == 1 else f"{word}s"
 
 
-def _show(group: Group, study: str) -> None:
-    told = group.as_json(study)
+def _show(group: Group, study: str, submit: str) -> None:
+    told = group.as_json(study, submit)
     first = group.failures[0]
     runs = [one.run for one in group.failures]
     say = console.print
@@ -80,42 +82,46 @@ def retry(options: Namespace) -> int:
     wanted = [one for group in groups for one in group.failures if not options.cause or one.cause in options.cause]
     if not wanted:
         of = f" of cause {', '.join(options.cause)}" if options.cause else ""
-        raise BadInput(f"{name}: no run has failed{of}; babelscale why {options.study} lists what there is")
+        raise BadInput(f"{name}: no run has failed{of}; babelscale why {name} lists what there is")
     study = frozen_study(store, name)
-    _validate(study, wanted, values)
-    chosen, refused = _worth_it(store, study, wanted, values, anyway=options.anyway)
+    changed = {one.run: _with(study, one.run, values) for one in wanted}
+    chosen, refused = _worth_it(store, study, wanted, changed, anyway=options.anyway)
     for failure in refused:
         say = f"{failure.run}: {failure.cause}: {failure.error}: the same again would fail the same way"
         print(f"babelscale: {say}; change something with --set, or take --anyway once it is mended", file=sys.stderr)
     if not chosen:
         return 2
+    _may_start(store, study, {run: execution_of_run(study, run) | changed[run] for run in chosen})
     if values:
-        study = change_execution(store, name, chosen, values)
+        study = change_execution(store, name, {run: changed[run] for run in chosen})
     for run in chosen:
         forgive(store.run(run), f"retry {options.cause or ''} {values or ''}".strip())
     jobs = _start(store, study, chosen, options)
     if options.json:
         print(json.dumps({"study": name, "retried": chosen, "refused": [one.run for one in refused], "jobs": jobs}))
     else:
-        console.print(f"{name}: {len(chosen)} runs go again; babelscale watch {options.study}", highlight=False)
+        console.print(f"{name}: {len(chosen)} runs go again; babelscale watch {name}", highlight=False)
     return 1 if refused else 0
 
 
-def _validate(study: Mapping[str, Any], wanted: Sequence[Failure], values: dict[str, Any]) -> None:
-    """Raises BadInput where the values are none of an execution block; afterwards they are as the block holds them."""
-    for failure in wanted:
-        held = with_values(execution_of_run(study, failure.run), values)
-        values |= {key: held[key] for key in values}
+def _with(study: Mapping[str, Any], run: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as a run's execution holds them, checked. Raises BadInput."""
+    held = with_values(execution_of_run(study, run), values)
+    return {key: held[key] for key in values}
 
 
 def _worth_it(
-    store: Store, study: Mapping[str, Any], wanted: Sequence[Failure], values: Mapping[str, Any], *, anyway: bool
+    store: Store,
+    study: Mapping[str, Any],
+    wanted: Sequence[Failure],
+    changed: Mapping[str, Mapping[str, Any]],
+    *,
+    anyway: bool,
 ) -> tuple[list[str], list[Failure]]:
     """Runs to take again, and failures that would only come again."""
     chosen, refused = [], []
     for failure in wanted:
-        own = execution_of_run(study, failure.run)
-        would = own | dict(values)
+        would = execution_of_run(study, failure.run) | dict(changed[failure.run])
         if not anyway and failure.cause in DETERMINISTIC and doomed(store.run(failure.run), would):
             refused.append(failure)
         else:
@@ -123,17 +129,24 @@ def _worth_it(
     return chosen, refused
 
 
+def _may_start(store: Store, study: Mapping[str, Any], executions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises BadInput, before anything is changed, when these executions cannot be started."""
+    if study.get("cluster") == "slurm":
+        client.require()
+        site = probe()
+        for execution in {digest(own): own for own in executions.values()}.values():
+            check(site, execution, f"study {study['name']}: execution")
+    elif queue.queue_state(store, study["name"])["alive"]:
+        name = study["name"]
+        raise BadInput(f"the runs of {name} are still going here: babelscale watch {name}, then retry")
+
+
 def _start(store: Store, study: Mapping[str, Any], runs: Sequence[str], options: Namespace) -> list[str]:
     if study.get("cluster") == "slurm":
         from harness.verbs.slurm import send
 
-        client.require()
         _, sent = send(store, study, runs, None, options.json)
         return [one.job for one in sent]
-    if queue.queue_state(store, study["name"])["alive"]:
-        raise BadInput(
-            f"the runs of {study['name']} are still going here: babelscale watch {options.study}, then retry"
-        )
     queue.start(store, study["name"], study["execution"]["slots"], list(runs))
     return []
 

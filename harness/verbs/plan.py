@@ -49,7 +49,7 @@ def plan(options: Namespace) -> int:
     calibrated, start = calibrated_points(store, device)
     priced = price(
         runs,
-        {run.id: observe(store, run.id, study.evaluate).state for run in runs},
+        {run.id: observe(store, run.id, study.stages).state for run in runs},
         study.execution,
         bytes_of=_sizes(store, study, at_hand),
         bytes_per_token=_bytes_per_token(store, runs),

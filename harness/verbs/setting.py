@@ -78,7 +78,11 @@ def values_of(given: Iterable[str]) -> dict[str, Any]:
             raise BadInput(f"--set {text}: the value cannot be read: {str(error).splitlines()[0]}") from error
         block, dot, inner = key.partition(".")
         if dot:
-            found.setdefault(block, {})[inner] = read
+            inside = found.setdefault(block, {})
+            if not isinstance(inside, dict):
+                raise BadInput(f"--set {text}: {block} was set to {inside!r} before, and has no parts")
+            # What sbatch reads stays as it was written: 0123 is an account, 1:00:00 a time.
+            inside[inner] = value if block == "sbatch" and not isinstance(read, bool) else read
         else:
             found[key] = read
     return found

@@ -30,10 +30,11 @@ def submit_to_slurm(options: Namespace) -> int:
     _not_both(store, name)
     study, runs = resolve(store, options)
     site = probe()
-    check_all(site, study, runs)  # before anything is written
-    before = _runs_before(store, name)
+    known = _study_before(store, name)
+    check_all(store, site, study, runs, known.get("overrides", {}))  # before anything is written
+    before = set(known.get("runs", ()))
     study, runs, every = frozen(store, options, cluster="slurm")
-    dropped = _still_there(store, before - {run.id for run in every})
+    dropped = still_there(store, before - {run.id for run in every})
     sorting, sent = send(store, frozen_study(store, name), [run.id for run in runs], options.throttle, options.json)
     if options.json:
         told = {"study": name, "runs": len(runs), "to_do": len(sorting.to_do), "done": len(sorting.done)}
@@ -45,7 +46,7 @@ def submit_to_slurm(options: Namespace) -> int:
             f"{len(dropped)} runs of the study as it was are still in flight: they keep the science they were sent "
             f"with, and the study no longer wants them; scancel ends them ({', '.join(dropped[:4])}, ...)"
         )
-    say(_summary(name, options.study, sorting, len(runs)))
+    say(_summary(name, sorting, len(runs)))
     return int(bool(sorting.failed))
 
 
@@ -77,14 +78,15 @@ def _not_both(store: Store, name: str) -> None:
         )
 
 
-def _runs_before(store: Store, name: str) -> set[str]:
+def _study_before(store: Store, name: str) -> dict[str, Any]:
+    """The study as it was frozen last, empty where it never was."""
     try:
-        return set(frozen_study(store, name)["runs"])
+        return frozen_study(store, name)
     except BadInput:
-        return set()
+        return {}
 
 
-def _still_there(store: Store, runs: set[str]) -> list[str]:
+def still_there(store: Store, runs: set[str]) -> list[str]:
     """Those of `runs` that a job carries. Nothing is asked where none could."""
     known = [one for one in submissions(store) if not runs.isdisjoint(one.runs)]
     if not known:
@@ -92,7 +94,7 @@ def _still_there(store: Store, runs: set[str]) -> list[str]:
     return sorted(runs & runs_in_flight(known, client.jobs_named(one.name for one in known)).keys())
 
 
-def _summary(name: str, given: str, sorting: Sorting, runs: int) -> str:
+def _summary(name: str, sorting: Sorting, runs: int) -> str:
     parts = [
         f"{len(group)} {what}"
         for what, group in (
@@ -103,9 +105,9 @@ def _summary(name: str, given: str, sorting: Sorting, runs: int) -> str:
         )
         if group
     ]
-    after = f"babelscale watch {given}"
+    after = f"babelscale watch {name}"
     if sorting.failed:
-        after = f"babelscale why {given}"
+        after = f"babelscale why {name}"
     elif len(sorting.done) == runs:
-        after = f"babelscale report {given}"
+        after = f"babelscale report {name}"
     return f"{name}: of {runs} runs {', '.join(parts)}; {after}"

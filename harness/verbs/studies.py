@@ -1,7 +1,8 @@
-"""submit, run, evaluate: what a study lacks is started, here or on a cluster."""
+"""submit, run: what a study lacks is started, here or on a cluster."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from argparse import Namespace
 
@@ -11,10 +12,12 @@ from harness.corpus.demo import NAME as DEMO_CORPUS
 from harness.corpus.demo import NOTE as DEMO_NOTE
 from harness.corpus.demo import demo_source
 from harness.launch import queue
-from harness.launch.freeze import freeze, frozen_study
+from harness.launch.freeze import freeze
 from harness.launch.observe import observe
-from harness.store import Store, digest, write_json
-from harness.verbs.look import pick, study_name, those_where
+from harness.launch.slurm import client
+from harness.launch.slurm.submissions import submissions
+from harness.store import Store, digest
+from harness.verbs.look import pick, study_name
 from harness.verbs.setting import on_site
 from harness.verbs.show import console, stderr, watch_study
 from sweeps.errors import BadInput
@@ -62,10 +65,22 @@ def frozen(
     return study, runs, every
 
 
+def not_in_slurm(store: Store, name: str) -> None:
+    """Raises BadInput while jobs of Slurm carry runs of the study: this machine would take them too."""
+    known = [one.name for one in submissions(store) if one.study == name]
+    with contextlib.suppress(client.Refused):
+        if held := client.jobs_named(known):
+            raise BadInput(
+                f"{len(held)} jobs of {name} are in Slurm: add --cluster slurm, or babelscale cancel {name} before its "
+                "runs are taken here"
+            )
+
+
 def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple[Study, list[Run], int]:
     """Freeze the study and start its queue where one is needed; returns the runs that are not done."""
+    not_in_slurm(store, load_study(options.study, options.profile).name)
     study, runs, every = frozen(store, options, note=note)
-    missing = [run.id for run in runs if observe(store, run.id, study.evaluate).state != "done"]
+    missing = [run.id for run in runs if observe(store, run.id, study.stages).state != "done"]
     if missing and not queue.queue_state(store, study.name)["alive"]:
         only = missing if len(runs) < len(every) else []
         queue.start(store, study.name, options.slots or study.execution.slots, only)
@@ -97,28 +112,6 @@ def run(options: Namespace) -> int:
     begin(store, Namespace(**vars(options) | {"where": f"id == '{one}'", "slots": 1}))
     shown = stderr if options.json else console
     finished = watch_study(store, study_name(store, options), only=one, console=shown)
-    row = observe(store, one, load_study(options.study, options.profile).evaluate)
+    row = observe(store, one, load_study(options.study, options.profile).stages)
     print(json.dumps(row.as_json()) if options.json else f"{one}: {row.state} {row.error}".rstrip())
-    return 0 if finished else 1
-
-
-def evaluate(options: Namespace) -> int:
-    """Ask for one more task: the study's frozen list grows, and the queue scores what lacks it."""
-    store = Store(options.root)
-    study = load_study(options.study, options.profile)
-    before = frozen_study(store, study.name)
-    if queue.queue_state(store, study.name)["alive"]:
-        raise BadInput(f"the runs of {study.name} are still going: babelscale watch {options.study}, then evaluate")
-    tasks: list[str] = sorted({*before["evaluate"], options.task})
-    if tasks != before["evaluate"]:
-        write_json(store.studies / f"{study.name}.json", before | {"evaluate": tasks})
-    rows = those_where([observe(store, run, tasks) for run in before["runs"]], options.where)
-    lacking = [row.run for row in rows if row.state != "done"]
-    if lacking:
-        queue.start(store, study.name, None, lacking)
-    finished = watch_study(store, study.name, console=stderr if options.json else console) if lacking else True
-    if options.json:
-        print(json.dumps({"study": study.name, "task": options.task, "scored": len(lacking)}))
-    else:
-        console.print(f"{study.name}: {len(lacking)} runs scored on {options.task}, {len(rows) - len(lacking)} had it")
     return 0 if finished else 1

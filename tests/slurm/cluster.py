@@ -216,8 +216,12 @@ AccountingStoragePort={self.port + 1}
 AccountingStoragePass={self.folder}/run/munge
 NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{self.port + 11}-{last}] CPUs={CPUS} \\
  RealMemory={MEMORY_MB} Gres=gpu:{GPUS} Feature=fast State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=2-00:00:00 State=UP
-PartitionName=short Nodes=bs1 MaxTime=00:30:00 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=2-00:00:00 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=short Nodes=bs1 MaxTime=00:30:00 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=low Nodes=ALL MaxTime=2-00:00:00 State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=30
+PartitionName=high Nodes=ALL MaxTime=2-00:00:00 State=UP PriorityTier=100 PreemptMode=OFF
 """.lstrip(),
             encoding="utf-8",
         )

@@ -142,6 +142,21 @@ def test_why_names_each_cause_and_retry_mends_what_it_can(
     assert execution["execution"]["memory_gb"] == 4
 
 
+def test_a_job_that_ends_before_its_run_begins_is_told_with_what_it_printed(site: Site) -> None:
+    broken = "{devices: 1, hours: 0.2, python: /nonexistent/python3}"
+    study = site.study("unbegun", steps=4, execution=broken)
+    site.submit(study)
+    site.until(lambda: not site.slurm.jobs(), hurry=False)
+    (group,) = site.answer("why", study)["groups"]
+    assert group["cause"] == "start" and group["runs"] == site.runs("unbegun")
+    assert any("/nonexistent/python3" in line for line in group["lines"])
+    assert group["todo"].endswith(f"then babelscale submit {study} --cluster slurm")
+    refused = site.babelscale("retry", study, "--set", "partition=nowhere", code=2)
+    assert "no partition 'nowhere'" in refused.stderr
+    site.babelscale("submit", study, "--cluster", "slurm", "--set", "python=null")
+    site.finish("unbegun")
+
+
 def test_a_preparation_that_fails_is_told_with_its_reason_and_the_runs_go_when_it_is_mended(bare_site: Site) -> None:
     site = bare_site
     small = "{devices: 1, hours: 0.2, prepare: {cpus: 1, memory_gb: 2, hours: 0.2}}"

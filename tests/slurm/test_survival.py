@@ -134,6 +134,18 @@ def test_a_node_daemon_that_dies_alone_makes_no_second_writer_of_one_run(
     assert len(site.attempts(run)) == 1, "the ranks outlived their daemon, and the job elsewhere waited for them"
 
 
+def test_a_run_that_must_give_way_saves_in_its_grace_time_and_goes_on_when_there_is_room(
+    site: Site, undisturbed: Callable[[int], Store]
+) -> None:
+    run = begin(site, execution=TWO_RANKS.replace("}", ", partition: low}"))
+    job = site.job_of(run)
+    site.slurm.call("sbatch", "-p", "high", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1")
+    site.until(lambda: len(attempt_folders(site.store.run(run))) == 2)
+    second = read_json(attempt_folders(site.store.run(run))[1] / "execution.json")
+    assert second["job"] == job and second["from_step"] > EARLY, "saved when it was told, and the same job came back"
+    assert_same(site, undisturbed(STEPS), run)
+
+
 def test_a_controller_that_dies_and_comes_back_changes_nothing(site: Site, undisturbed: Callable[[int], Store]) -> None:
     run = begin(site)
     site.slurm.kill_controller()

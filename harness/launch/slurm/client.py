@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -61,6 +62,8 @@ def call(*command: str) -> str:
             errors="replace",
             timeout=PATIENCE_SECONDS,
             check=False,
+            # Users' own defaults would narrow what squeue shows.
+            env={name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_"))},
         )
     except FileNotFoundError as error:
         raise Refused(f"{command[0]} is not on the path") from error
@@ -77,7 +80,7 @@ def jobs_named(names: Iterable[str]) -> list[Job]:
     wanted = ",".join(sorted(names))
     if not wanted:
         return []
-    lines = call("squeue", "--noheader", "--array", f"--name={wanted}", "--format=%i|%j|%T|%r|%e").splitlines()
+    lines = call("squeue", "--noheader", "--array", "--all", f"--name={wanted}", "--format=%i|%j|%T|%r|%e").splitlines()
     rows = (line.split("|") for line in lines if line.count("|") == 4)
     return [Job(*map(str.strip, row)) for row in rows]
 
@@ -92,6 +95,14 @@ def ended_states(jobs: Sequence[str]) -> dict[str, str]:
         return {}
     rows = (line.split("|") for line in told.splitlines() if line.count("|") == 1)
     return {job: state.split()[0] for job, state in rows if state}
+
+
+def still_runs(job: str) -> bool:
+    """Whether a job goes on, rather than being on its way out; False where nobody can tell."""
+    try:
+        return call("squeue", "--noheader", f"--jobs={job}", "--format=%T").split() == ["RUNNING"]
+    except Refused:
+        return False
 
 
 def cancel(jobs: Sequence[str]) -> None:

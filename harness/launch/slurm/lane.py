@@ -100,8 +100,11 @@ class Lane:
         while True:
             if self._done():
                 return False
-            if stack.enter_context(lease(self.folder / "run", wait=False)):
+            one = lease(self.folder / "run", wait=False)
+            if one.__enter__():
+                stack.push(one)
                 return not self._done()
+            one.__exit__(None, None, None)
             if self.asked.wish:
                 self.next = self.asked.wish
                 return False
@@ -112,6 +115,9 @@ class Lane:
 
     def lead(self) -> None:
         self._close_those_cut_short()
+        if self.restart and in_vain(self.folder) >= int(self.one.execution["attempts"]):
+            self.failed = True  # it took its node along as often as it may: no further go, no further node
+            return
         while True:
             attempt = self._open_attempt()
             self._run_rank(attempt)
@@ -133,9 +139,6 @@ class Lane:
                 write_json(path / EXIT, record | {"deterministic": False, "time": now()})
 
     def _open_attempt(self) -> Path:
-        folders = attempt_folders(self.folder)
-        number = int(folders[-1].name) + 1 if folders else 1
-        folder = self.folder / "attempts" / f"{number:03d}"
         settings: dict[str, Any] = {
             "execution": dict(self.one.execution),
             "tasks": list(self.one.evaluate),
@@ -151,9 +154,14 @@ class Lane:
             settings["branch"] = self.one.branches[self.run]
         if keep := steps_to_keep(self.store, self.one.branches, self.run):
             settings["keep"] = keep
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
-        write_json(folder / EXECUTION, settings | provenance(self.store))
+        facts = provenance(self.store)
+        while True:
+            folders = attempt_folders(self.folder)
+            folder = self.folder / "attempts" / f"{int(folders[-1].name) + 1 if folders else 1:03d}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                break
+        write_json(folder / EXECUTION, settings | facts)
         return folder
 
     def _conclude(self, attempt: Path) -> dict[str, Any]:
@@ -202,8 +210,11 @@ class Lane:
     def _decide(self, ended: Mapping[str, Any]) -> str:
         if ended["state"] == "done":
             return "end"
-        if self.asked.wish == "end" or ended.get("deterministic"):
+        if ended.get("deterministic"):
             return "end"
+        if self.asked.wish == "end":
+            # A job that was cancelled is on its way out; one that still runs was told by a preemption's grace time.
+            return "requeue" if client.still_runs(self.job) else "end"
         if in_vain(self.folder) >= int(self.one.execution["attempts"]):
             return "end"
         return "requeue" if self.asked.wish == "requeue" else "again"
@@ -220,6 +231,8 @@ class Lane:
             wishes = [read_json(path)["next"] for path in folder.glob("[0-9]*.json")]
             if len(wishes) < len(self.one.tasks[self.index]) or "requeue" not in wishes:
                 return True
+            if self.asked.wish == "end" and not client.still_runs(self.job):
+                return True  # cancelled while it saved: it shall not come back
             try:
                 client.requeue(self.job)
             except client.Refused as refused:
@@ -291,7 +304,13 @@ class Lane:
             own.setdefault(name, str(scratch / f"babelscale-{self.job}-{self.number}" / name.lower()))
         visible = [device for device in own.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
         if visible:
-            own["CUDA_VISIBLE_DEVICES"] = ",".join(visible[self.number * self.here : (self.number + 1) * self.here])
+            mine = visible[self.number * self.here : (self.number + 1) * self.here]
+            if len(mine) < self.here:
+                raise RuntimeError(
+                    f"this node gave the job {len(visible)} devices, and run {self.number + 1} of its {self.here} each "
+                    "finds none: execution.sbatch.gres asks for fewer than devices x pack"
+                )
+            own["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
         return own
 
     def _see_it_end(self, process: subprocess.Popen[bytes], attempt: Path) -> int:
@@ -348,12 +367,18 @@ def prepare(root: str, name: str, index: int) -> None:
         prepare_shared(store, sciences, workers=int(one.execution["prepare"]["cpus"]), show=show, notice=print)
     except Leave:
         write_json(told, {"state": "stopped", "job": job, "time": now()})
-        if asked.wish == "requeue":
-            client.requeue(job)
-            time.sleep(_KILL_SECONDS)
+        with contextlib.suppress(client.Refused):
+            if asked.wish == "requeue" or client.still_runs(job):
+                client.requeue(job)
+                time.sleep(_KILL_SECONDS)
+        sys.exit(1)  # what waits for it must not begin
     except BadInput as error:
         write_json(told, {"state": "failed", "error": str(error), "job": job, "time": now()})
         print(f"babelscale: {error}", flush=True)
         sys.exit(1)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        write_json(told, {"state": "failed", "error": said, "job": job, "time": now()})
+        raise
     else:
         write_json(told, {"state": "done", "job": job, "time": now()})

@@ -92,6 +92,17 @@ def submissions(store: Store) -> list[Submission]:
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
+def runs_preparing(found: Iterable[Submission], jobs: Iterable[Job]) -> dict[str, str]:
+    """The array, waiting or running, that makes what a run needs."""
+    by_name = {one.name: one for one in found if one.kind == "prepare"}
+    made: dict[str, str] = {}
+    for job in jobs:
+        one = by_name.get(job.name)
+        if one is not None and job.index < len(one.tasks):
+            made.update(dict.fromkeys(one.tasks[job.index], job.id.partition("_")[0]))
+    return made
+
+
 def runs_in_flight(found: Iterable[Submission], jobs: Iterable[Job]) -> dict[str, Job]:
     """The job that each run waits or runs in."""
     by_name = {one.name: one for one in found if one.kind == "runs"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from harness.launch.slurm.submissions import (
     Submission,
     folder_of,
     runs_in_flight,
+    runs_preparing,
     submissions,
     write_submission,
 )
@@ -46,6 +48,10 @@ class Sorting:
     failed: list[str] = field(default_factory=list)
     """Would fail again unchanged: `babelscale retry`."""
     to_do: list[str] = field(default_factory=list)
+    carried: dict[str, client.Job] = field(default_factory=dict)
+    """Slurm's job of each run in flight."""
+    preparing: dict[str, str] = field(default_factory=dict)
+    """The job that makes a run's tokenizer and shards at this moment."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +71,40 @@ def sort_runs(store: Store, study: Mapping[str, Any], wanted: Iterable[str]) -> 
     states = {run: observe(store, run, study["evaluate"]).state for run in wanted}
     open_runs = {run for run, state in states.items() if state != "done"}
     known = [one for one in submissions(store) if not open_runs.isdisjoint(one.runs)]
-    carried = runs_in_flight(known, client.jobs_named(one.name for one in known))
+    jobs = client.jobs_named(one.name for one in known)
+    carried = sorting.carried = runs_in_flight(known, jobs)
+    sorting.preparing = runs_preparing(known, jobs)
     for run, state in states.items():
         if state == "done":
             sorting.done.append(run)
         elif run in carried or state == "running":
             sorting.in_flight.append(run)
-        elif doomed(store.run(run), execution_of_run(study, run)):
+        elif doomed(store.run(run), execution_of_run(study, run)) and not _lacks_artefacts(store, run):
             sorting.failed.append(run)
         else:
             sorting.to_do.append(run)
     return sorting
 
 
-def check_all(site: Site, study: Study, runs: Iterable[Run]) -> None:
+def _lacks_artefacts(store: Store, run: str) -> bool:
+    """Whether the run may have failed for want of a tokenizer or shards, which a submission makes."""
+    return not is_prepared(store, read_json(store.run(run) / "run.json")["science"])
+
+
+def check_all(
+    store: Store, site: Site, study: Study, runs: Iterable[Run], overrides: Mapping[str, Mapping[str, Any]]
+) -> None:
     """Raises BadInput when the cluster can never take one of these runs; nothing need be written for it."""
-    each = (execution_of(study.execution, run.axes).model_dump(exclude={"rules"}) for run in runs)
-    for execution in {digest(own): own for own in each}.values():
-        check(site, execution, f"study {study.name}: execution")
+    each = [
+        (run, execution_of(study.execution, run.axes).model_dump(exclude={"rules"}) | dict(overrides.get(run.id, {})))
+        for run in runs
+    ]
+    where = f"study {study.name}: execution"
+    for execution in {digest(own): own for _, own in each}.values():
+        check(site, execution, where)
+    one_each = {str(run.science["tokenizer"]): run for run, _ in each}
+    if not all(is_prepared(store, run.science) for run in one_each.values()):
+        check_preparation(site, each[0][1], where)
 
 
 def submit(
@@ -106,8 +128,8 @@ def submit(
         sorting = sort_runs(store, study, wanted)
         if not sorting.to_do:
             return sorting
-        ready = _prepare(store, study, sorting.to_do, site, tell)
-        sent_trunks: dict[str, str] = {}
+        ready = _prepare(store, study, sorting, site, tell)
+        sent_trunks = {run: job.id.partition("_")[0] for run, job in sorting.carried.items()}
         branches = study.get("branches", {})
         trunks = [run for run in sorting.to_do if run not in branches]
         for wave in (trunks, [run for run in sorting.to_do if run in branches]):
@@ -162,9 +184,11 @@ def _cost(store: Store, run: str) -> float:
 
 
 def _prepare(
-    store: Store, study: Mapping[str, Any], runs: Sequence[str], site: Site, tell: Callable[[Sent], None]
+    store: Store, study: Mapping[str, Any], sorting: Sorting, site: Site, tell: Callable[[Sent], None]
 ) -> dict[str, str]:
     """Send what makes missing tokenizers and shards; returns the job that each run waits for."""
+    waits = {run: job for run, job in sorting.preparing.items() if run in sorting.to_do}
+    runs = [run for run in sorting.to_do if run not in waits]
     lacking: dict[str, list[str]] = {}
     known: dict[str, bool] = {}
     for run in runs:
@@ -176,11 +200,10 @@ def _prepare(
         if not known[needs]:
             lacking.setdefault(key, []).append(run)
     if not lacking:
-        return {}
+        return waits
     execution = execution_of_run(study, runs[0])
     wanted = dict(execution["prepare"])
     check_preparation(site, execution, f"study {study['name']}: execution")
-    waits: dict[str, str] = {}
     groups = list(lacking.values())
     for first in range(0, len(groups), site.array_tasks):
         chunk = groups[first : first + site.array_tasks]
@@ -202,16 +225,33 @@ def _send(store: Store, one: Submission, parameters: dict[str, Any]) -> str:
     function = lane.main if one.kind == "runs" else lane.prepare
     try:
         # Submitit prints what sbatch complains of before it raises the same words.
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), _outside_of_jobs():
             jobs = executor.map_array(function, [str(store.root)] * count, [one.name] * count, list(range(count)))
     except submitit.core.utils.FailedJobError as error:
         (one.folder / "plan.json").unlink(missing_ok=True)  # nothing of it was sent
         said = [line for line in str(error).splitlines() if line.strip()]
         raise client.Refused(" ".join(said[-1].split()) if said else "sbatch failed") from error
+    except submitit.core.utils.FailedSubmissionError as error:
+        answer = " ".join(str(error).split())[:200]
+        raise client.Refused(f"sbatch answered without a job id ({answer}): squeue tells whether it took it") from error
     job = str(jobs[0].job_id).partition("_")[0]
     write_json(one.folder / SENT, {"job": job, "time": now()})
     _keep_text(one.folder)
     return job
+
+
+@contextlib.contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Without what a job that we may be in, or a user's defaults, would put into the new one."""
+    inherited = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith(("SLURM_", "SBATCH_")) and name != "SLURM_CONF"
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(inherited)
 
 
 def _keep_text(folder: Path) -> None:
@@ -223,14 +263,15 @@ def _keep_text(folder: Path) -> None:
         write_text(folder / "sbatch.sh", path.read_text(encoding="utf-8"))
 
 
-def _common(execution: Mapping[str, Any], hours: float) -> dict[str, Any]:
+def _common(execution: Mapping[str, Any], hours: float, cpus: int) -> dict[str, Any]:
     minutes = max(1, -(-int(hours * 3600) // 60))
     flags = {name.lstrip("-"): value for name, value in execution["sbatch"].items() if value is not False}
     return {
         "time": minutes,
         "signal_delay_s": warning_seconds(minutes * 60),
         "setup": list(execution["setup"]) or None,
-        "srun_args": ["--kill-on-bad-exit=1", *execution["srun"]],
+        # srun takes over neither sbatch's CPUs of a task (since 22.05) nor patience with tasks that end apart.
+        "srun_args": ["--kill-on-bad-exit=1", "--wait=0", f"--cpus-per-task={cpus}", *execution["srun"]],
         # A cancelled preparation takes the runs that wait for it along, instead of leaving them pending for ever.
         "additional_parameters": {"requeue": True, "kill-on-invalid-dep": "yes", **flags},
     }
@@ -244,7 +285,7 @@ def warning_seconds(limit_seconds: float) -> int:
 def _of_runs(execution: Mapping[str, Any], throttle: int | None, needs: Sequence[str]) -> dict[str, Any]:
     nodes, pack, devices = int(execution["nodes"]), int(execution["pack"]), int(execution["devices"])
     a_node = devices // nodes * pack
-    wanted: dict[str, Any] = _common(execution, float(execution["hours"])) | {
+    wanted: dict[str, Any] = _common(execution, float(execution["hours"]), int(execution["threads"])) | {
         "nodes": nodes,
         "ntasks_per_node": a_node,
         "cpus_per_task": int(execution["threads"]),
@@ -262,7 +303,7 @@ def _of_runs(execution: Mapping[str, Any], throttle: int | None, needs: Sequence
 
 def _of_preparation(execution: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     flags = {name: value for name, value in execution["sbatch"].items() if name not in ("gres", "gpus", "exclusive")}
-    made: dict[str, Any] = _common({**execution, "sbatch": flags}, float(wanted["hours"])) | {
+    made: dict[str, Any] = _common({**execution, "sbatch": flags}, float(wanted["hours"]), int(wanted["cpus"])) | {
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": int(wanted["cpus"]),

@@ -1,0 +1,163 @@
+"""babelscale evaluate: a study's runs, or a model folder, on one more task."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.table import Table
+
+from harness.launch import queue
+from harness.launch.freeze import frozen_study, keep_stages
+from harness.launch.observe import observe
+from harness.store import Store, digest, now, write_json
+from harness.verbs.look import study_name, those_where
+from harness.verbs.show import console, stderr, watch_study
+from harness.verbs.studies import not_in_slurm
+from sweeps.errors import BadInput
+from sweeps.study import load_study
+from sweeps.tasks import BUILT_IN, TaskBlock, stage_of
+
+_ENDING_SECONDS = 30.0
+_GIVEN = ("data", "train", "dev", "setting", "select", "epochs", "batch_rows", "patience", "dropout")
+_LISTS = {"rates": float, "seeds": int, "languages": str}
+
+
+def evaluate(options: Namespace) -> int:
+    """Ask for one more task: the study's frozen list grows, and what lacks it is scored."""
+    if options.model is not None:
+        return _evaluate_folder(options)
+    if options.study is None:
+        raise BadInput("name a study, or a model folder with --model")
+    store = Store(options.root)
+    name = study_name(store, options)
+    before = frozen_study(store, name)
+    _wait_for_a_queue_that_ends(store, name, before)
+    not_in_slurm(store, name)
+    stage = _stage(store, options)
+    tasks: list[str] = sorted({*before["evaluate"], stage})
+    if tasks != before["evaluate"]:
+        write_json(store.studies / f"{name}.json", before | {"evaluate": tasks})
+    rows = those_where([observe(store, run, tasks) for run in before["runs"]], options.where)
+    lacking = [row.run for row in rows if row.state != "done"]
+    finished = _score(store, name, lacking, options) if lacking else True
+    told = {"study": name, "task": options.task, "stage": stage, "scored": len(lacking)}
+    if options.json:
+        print(json.dumps(told))
+    else:
+        console.print(f"{name}: {len(lacking)} runs scored on {options.task}, {len(rows) - len(lacking)} had it")
+    return 0 if finished else 1
+
+
+def _wait_for_a_queue_that_ends(store: Store, name: str, study: Mapping[str, Any]) -> None:
+    """A queue whose runs are all done is gone in a moment. Raises BadInput for one that has work."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while queue.queue_state(store, name)["alive"]:
+        done = all(observe(store, run, study["evaluate"]).state == "done" for run in study["runs"])
+        if not done or time.monotonic() > deadline:
+            raise BadInput(f"the runs of {name} are still going: babelscale watch {name}, then evaluate")
+        time.sleep(0.2)
+
+
+def _score(store: Store, name: str, lacking: Sequence[str], options: Namespace) -> bool:
+    study = frozen_study(store, name)
+    if study.get("cluster") == "slurm":
+        from harness.verbs.slurm import send
+
+        send(store, study, lacking, None, options.json)
+    else:
+        queue.start(store, name, None, list(lacking))
+    return watch_study(store, name, console=stderr if options.json else console)
+
+
+def _stage(store: Store, options: Namespace) -> str:
+    """The stage that is asked for, its block written down for the jobs."""
+    given = [key for key in (*_GIVEN, *_LISTS) if getattr(options, key) is not None]
+    if options.task in BUILT_IN:
+        if given:
+            raise BadInput(f"--{given[0].replace('_', '-')} is for benchmarks; {options.task} takes nothing")
+        return str(options.task)
+    name = Path(options.task).stem
+    blocks = _blocks(options)
+    block = blocks[name] if name in blocks and not given else _block(options)
+    stage = stage_of(name, block)
+    keep_stages(store, {stage: block.model_dump(mode="json")})
+    return stage
+
+
+def _blocks(options: Namespace) -> dict[str, TaskBlock]:
+    """Those of the study's file, where there is one."""
+    if options.study is None:
+        return {}
+    try:
+        return load_study(options.study, options.profile).tasks
+    except BadInput:
+        return {}
+
+
+def _block(options: Namespace) -> TaskBlock:
+    from harness.evaluate.tasks import task_named
+
+    task_named(options.task)  # a name that is none is told before anything else
+    if options.data is None:
+        raise BadInput(f"--task {options.task}: name the folder of its official files with --data")
+    values: dict[str, Any] = {key: getattr(options, key) for key in _GIVEN if getattr(options, key) is not None}
+    for key, kind in _LISTS.items():
+        if (text := getattr(options, key)) is not None:
+            values[key] = text if text == "all" else _list(key, text, kind)
+    if not Path(values["data"]).expanduser().is_dir():
+        raise BadInput(f"--data {values['data']}: there is no such folder")
+    for key in ("train", "dev"):
+        if key in values and not Path(values[key]).expanduser().exists():
+            raise BadInput(f"--{key} {values[key]}: there is no such file or folder")
+    if options.task.endswith(".py"):
+        values["task"] = options.task
+    try:
+        return TaskBlock.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from error
+
+
+def _list(key: str, text: str, kind: Any) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",") if part]
+    except ValueError as error:
+        raise BadInput(f"--{key} {text}: numbers with commas between were expected") from error
+
+
+def _evaluate_folder(options: Namespace) -> int:
+    """A published model, scored by the same code; its records lie under `evaluations`."""
+    if options.study is not None:
+        raise BadInput("name a study or --model, not both")
+    store = Store(options.root)
+    if options.task in BUILT_IN:
+        raise BadInput(f"--model is scored on benchmarks; {options.task} needs a run's corpus")
+    from harness.evaluate.published import open_published
+    from harness.evaluate.stage import score_stage
+
+    stage = _stage(store, options)
+    model = open_published(options.model)
+    folder = store.root / "evaluations" / f"{options.model.name}-{model.digest}" / stage
+    block = _block(options).model_dump(mode="json")
+    say = (stderr if options.json else console).print
+    rows = score_stage(
+        block, stage, model.tokenizer, model.make_encoder, folder, languages=None, bf16=model.bf16, say=say
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"model": str(options.model), "digest": model.digest, "stage": stage, "time": now()}
+    write_json(folder / "records.json", about | {"block": block, "records": rows, "key": digest(block)})
+    if options.json:
+        print(json.dumps({"stage": stage, "records": rows}, indent=1))
+        return 0
+    table = Table("language", "metric", "value", "by seed", "items")
+    for row in rows:
+        by_seed = ", ".join(f"{value:.3f}" for value in row["details"].get("by_seed", ()))
+        table.add_row(row["language"], row["metric"], f"{row['value']:.3f}", by_seed, str(row["n"]))
+    console.print(table)
+    return 0

@@ -1,0 +1,51 @@
+"""Benchmarks as a study asks for them: where the data is, on what is trained, how the model of an epoch is chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sweeps.strict import Positive, Strict
+
+Rate = Annotated[float, Field(gt=0, le=1)]
+BUILT_IN = ("heldout", "intents")
+"""What needs no block."""
+
+
+class TaskBlock(Strict):
+    """One benchmark. The defaults are the paper's (section 3.1 and its appendix): zero-shot from English, the epoch
+    chosen on all dev sets together, several seeds."""
+
+    task: str | None = None
+    """A benchmark's name, or the path of a Python file of one's own. Default: the key of this block."""
+    data: str
+    """Folder of the benchmark's official files."""
+    train: str | None = None
+    """Another folder or file to train on, of the same format. Default: `data`."""
+    dev: str | None = None
+    """Another for the source language's dev side; with `select: source`."""
+    setting: Literal["zero-shot", "translate-train", "translate-train-all"] = "zero-shot"
+    select: Literal["source", "joint", "each"] = "joint"
+    """Whose dev sets choose learning rate and epoch: the source language's, all together (#M = 1), each its own."""
+    languages: Literal["run", "all"] | tuple[str, ...] = "run"
+    """Those of the run, all of the benchmark, or a list of its codes."""
+    rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (5e-6, 1e-5, 2e-5)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    epochs: Positive = 10
+    batch_rows: Positive = 32
+    patience: Positive = 5
+    """Epochs without a better dev score after which it ends."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+def stage_of(name: str, block: TaskBlock) -> str:
+    """Name of the stage of a run that this block is: another block of the same name is another stage."""
+    return stage_of_values(name, block.model_dump(mode="json"))
+
+
+def stage_of_values(name: str, values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return f"{name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
