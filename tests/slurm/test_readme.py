@@ -75,5 +75,5 @@ def test_the_page_on_a_sites_flags_leads_there_too_with_every_flag_in_the_jobs(s
     assert "module load" in called and "apptainer exec" in called
     runs = [path.parent for path in store.runs.glob("*/done.json")]
     assert runs and all(
-        read_json(run / "attempts" / "001" / "execution.json")["execution"]["sbatch"]["nice"] == 10 for run in runs
+        read_json(run / "attempts" / "001" / "execution.json")["execution"]["sbatch"]["nice"] == "10" for run in runs
     )
