@@ -117,14 +117,6 @@ class Study(Strict):
                 recipe = _laid(recipe, above, last, _STANDS_FOR_DERIVED[path])
         return raw | {"recipe": recipe}
 
-    @model_validator(mode="after")
-    def _tasks_are_there(self) -> Study:
-        for name in self.evaluate:
-            if name not in BUILT_IN and name not in self.tasks:
-                known = ", ".join([*BUILT_IN, *self.tasks])
-                raise ValueError(f"evaluate names {name!r}, which is none of {known}: give it a block under tasks")
-        return self
-
     @property
     def stages(self) -> tuple[str, ...]:
         """What is scored of a run, by the names of the stages (`sweeps.tasks.stage_of`)."""
@@ -209,6 +201,10 @@ def parse_study(text: str, source: str, profile: str | None = None) -> Study:
     except ValidationError as error:
         raise BadInput(_first_problem(error, origin)) from error
     study._origin = origin
+    for name in study.evaluate:
+        if name not in BUILT_IN and name not in study.tasks:
+            known = ", ".join([*BUILT_IN, *study.tasks])
+            raise BadInput(f"{study.at('evaluate')}: {name!r} is none of {known}: give it a block under tasks")
     return study
 
 

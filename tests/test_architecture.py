@@ -123,7 +123,7 @@ def names_its_encoding(call: ast.Call) -> bool:
     values += [keyword.value.value for keyword in call.keywords if isinstance(keyword.value, ast.Constant)]
     if any(isinstance(value, str) and "b" in value and set(value) <= set("rwaxb+t") for value in values):
         return True
-    own = method == "write_text" and on is None  # harness.store.write_text, which encodes by itself
+    own = method != "open" and on is None  # functions of the harness, which know their encoding by themselves
     return own or any(keyword.arg == "encoding" for keyword in call.keywords)
 
 

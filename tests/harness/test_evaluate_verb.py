@@ -99,7 +99,9 @@ def test_what_cannot_be_asked_is_told_in_a_sentence(
 
 def test_a_study_that_names_a_task_it_does_not_have_says_which_there_are() -> None:
     text = study_text("wrong").replace("evaluate: [heldout]", "evaluate: [heldout, xnli]")
-    with pytest.raises(BadInput, match="evaluate names 'xnli', which is none of heldout, intents: give it a block"):
+    with pytest.raises(
+        BadInput, match="line 14, evaluate: 'xnli' is none of heldout, intents: give it a block under tasks"
+    ):
         parse_study(text, "wrong.yaml")
 
 

@@ -108,7 +108,7 @@ def test_an_unknown_key_is_answered_with_the_nearest(old: str, new: str, words: 
         ("layers: 3", "layers: 3, dial: 3", "this has dial and width and layers"),
         ("layers: 3, width: 32", "dial: 0", "recipe.model.dial: input should be greater than or equal to 1 (given 0)"),
         ("kind: modern", "size: huge, kind: modern", "size 'huge' is not one of tiny, mini"),
-        ("evaluate: [heldout", "evaluate: [xnli", "evaluate.0"),
+        ("evaluate: [heldout", "evaluate: [xnli", "evaluate: 'xnli' is none of heldout, intents: give it a block"),
         ("name: sample\n", "name: The Demo\n", "name: string should match"),
         ("question:", "question: a: b", "line 3: not valid YAML"),
         ("recipe:", "recipe: [", "not valid YAML"),
