@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.corpus.artefact import Corpus, LanguageText, point, write_corpus
 from harness.launch.freeze import freeze, frozen_study
+from harness.prepare import open_shards
 from harness.store import Store, read_json
 from sweeps.grid import Run, expand
 from sweeps.study import Study, parse_study
@@ -88,6 +91,17 @@ def submit_here(store: Store, text: str) -> tuple[Study, list[Run]]:
     runs = expand(study, corpus.key, {code: corpus.train_bytes(code) for code in corpus.languages})
     freeze(store, study, runs, corpus_note="tiny", command="none")
     return study, runs
+
+
+def prepare_tiny_root(root: Path) -> Path:
+    """A root with the tiny corpus, its tokenizer and its shards, and no runs: a template of others."""
+    store = Store(root)
+    make_corpus(store, "tiny", COUNTS)
+    _, runs = submit_here(store, study_text())
+    open_shards(store, runs[0].science, "train")
+    for folder in (store.runs, store.studies):
+        shutil.rmtree(folder)
+    return store.root
 
 
 def start_queue(

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, cluster, missing
 from driving import Site
-from tiny import COUNTS, make_corpus, study_text, submit_here
+from tiny import COUNTS, make_corpus, prepare_tiny_root
 
-from harness.prepare import open_shards
 from harness.store import Store
 
 REQUIRED = "BABELSCALE_SLURM_TESTS"
@@ -41,13 +40,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template of every site's root: corpus, tokenizer, shards, no runs."""
-    store = Store(tmp_path_factory.mktemp("prepared"))
-    make_corpus(store, "tiny", COUNTS)
-    _, runs = submit_here(store, study_text())
-    open_shards(store, runs[0].science, "train")
-    for folder in (store.runs, store.studies):
-        shutil.rmtree(folder)
-    return store.root
+    return prepare_tiny_root(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture
