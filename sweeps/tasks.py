@@ -22,9 +22,9 @@ class TaskBlock(Strict):
     task: str | None = None
     """A benchmark's name, or the path of a Python file of one's own. Default: the key of this block."""
     data: str
-    """Folder of the benchmark's official files."""
+    """Folder of the benchmark's official files, or a Hugging Face data set: hf:NAME[:CONFIG][@SPLIT]."""
     train: str | None = None
-    """Another folder or file to train on, of the same format. Default: `data`."""
+    """Another folder, file or hf: set to train on, of the same format. Default: `data`."""
     dev: str | None = None
     """Another for the source language's dev side; with `select: source`."""
     setting: Literal["zero-shot", "translate-train", "translate-train-all"] = "zero-shot"

@@ -9,10 +9,11 @@ from harness.arguments import positive
 
 EVALUATE = """\
 Scores a study's finished runs on one more task: heldout, intents, a benchmark that the study file has under `tasks`,
-or any benchmark with the folder of its official files:
+or any benchmark with the folder of its official files or a Hugging Face data set (hf:NAME[:CONFIG][@SPLIT]):
 
   babelscale evaluate STUDY --task sib200 --data sib-200/annotated --rates 1e-3,3e-3
   babelscale evaluate STUDY --task xnli --data XNLI-1.0 --train multinli_1.0_train.txt
+  babelscale evaluate STUDY --task xnli --data hf:facebook/xnli --train hf:nyu-mll/multi_nli
   babelscale evaluate --model FOLDER --task xnli --data XNLI-1.0 --train SICK_train.txt
 
 Benchmarks: xnli, sib200, conll, wikiann, masakhaner, ud-pos, udpos, xquad, mlqa, tatoeba, GLUE's mnli, mnli-mm, qnli,
@@ -28,9 +29,11 @@ def add_evaluate(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("--model", metavar="DIR", type=Path, help="a transformers folder (XLM-R) instead of a study")
     entry.add_argument("--task", required=True, metavar="NAME", help="heldout, intents, a benchmark, or a Python file")
     group = entry.add_argument_group("the benchmark")
-    group.add_argument("--data", metavar="DIR", help="folder of its official files")
-    group.add_argument("--train", metavar="PATH", help="another set of the same format to train on")
-    group.add_argument("--dev", metavar="PATH", help="another for the source's dev side (with --select source)")
+    group.add_argument("--data", metavar="DIR", help="folder of its official files, or hf:NAME[:CONFIG][@SPLIT]")
+    group.add_argument("--train", metavar="PATH", help="another set of the same format (or hf:NAME) to train on")
+    group.add_argument(
+        "--dev", metavar="PATH", help="another (or hf:NAME) for the source's dev side (with --select source)"
+    )
     group.add_argument("--setting", choices=["zero-shot", "translate-train", "translate-train-all"])
     group.add_argument("--select", choices=["source", "joint", "each"], help="whose dev sets choose (default: joint)")
     group.add_argument("--languages", metavar="A,B", help="codes of the benchmark, or all (default: those of the run)")

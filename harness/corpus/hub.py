@@ -7,10 +7,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from harness.corpus.sources import HUB, hub_parts
 from sweeps.errors import BadInput
+
+
+def library(source: str) -> Any:
+    """The package `datasets`, which is optional. Raises BadInput that says how `source` comes to be read."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise BadInput(
+            f"{source} needs the package datasets: pip install 'babelscale[hub]', then run the same command"
+        ) from error
+    datasets.disable_progress_bars()
+    return datasets
+
+
+@contextmanager
+def told(source: str) -> Iterator[None]:
+    """What goes wrong inside the library (no network, no such data set, odd files) comes as one sentence."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise BadInput(
+            f"{source} cannot be read through datasets ({reason}): check the name, its configuration and split, and "
+            f"the network"
+        ) from error
 
 
 class HubRows:
@@ -38,26 +66,11 @@ class HubRows:
             yield columns
 
     def _batches(self, rows: int) -> Iterator[dict[str, list[Any]]]:
-        """What goes wrong inside the library (no network, no such data set, odd files) comes as one sentence."""
-        try:
+        with told(self.source):
             yield from self._open().iter(batch_size=rows)
-        except BadInput:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise BadInput(
-                f"{self.source} cannot be read through datasets ({reason}): check the name, its configuration and "
-                f"split, and the network"
-            ) from error
 
     def _open(self) -> Any:
-        try:
-            import datasets
-        except ImportError as error:
-            raise BadInput(
-                f"{self.source} needs the package datasets: pip install 'babelscale[hub]', then run the same command"
-            ) from error
-        datasets.disable_progress_bars()
+        datasets = library(self.source)
         if self.source.startswith(HUB):
             name, config, split = hub_parts(self.source)
             return datasets.load_dataset(name, config or None, split=split, streaming=True)

@@ -211,6 +211,14 @@ def hub_parts(source: str) -> tuple[str, str, str]:
     return name, config, split or "train"
 
 
+def hub_from_anywhere(source: str) -> str:
+    """The same data set, whose NAME is absolute where it is a folder here: found from any working directory."""
+    rest = source.removeprefix(HUB)
+    name, _, _ = hub_parts(source)
+    folder = Path(name).expanduser()
+    return f"{HUB}{folder.absolute()}{rest.removeprefix(name)}" if name and folder.is_dir() else source
+
+
 def _is_saved(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _SAVED)
 

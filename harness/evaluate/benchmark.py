@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from harness.batches.keyed import key
+from harness.evaluate.data import Data, languages_of, read_items
 from harness.evaluate.finetune import Best, Kind, Recipe, fine_tune, outputs
 from harness.evaluate.predict import answers_said, labels_said, tags_said
 from harness.evaluate.rows import Encodes, Row, question_rows, text_rows, word_rows
@@ -33,10 +34,10 @@ Select = Literal["source", "joint", "each"]
 class Protocol:
     """How a benchmark is run."""
 
-    data: Path
-    train: Path | None = None
+    data: Data
+    train: Data | None = None
     """Another folder or file to train on, of the same format."""
-    dev: Path | None = None
+    dev: Data | None = None
     """Another folder or file for the source language's dev side."""
     setting: Setting = "zero-shot"
     select: Select = "joint"
@@ -69,7 +70,7 @@ class Benchmark:
         self.problems: list[str] = []
         """A sentence for each language that could not be scored; the others are."""
         self.most = min(task.most_tokens, make_encoder().config.positions)
-        wanted = protocol.languages or tuple(task.languages(protocol.data))
+        wanted = protocol.languages or tuple(languages_of(task, protocol.data))
         self.test = self._sides(task.test_split, wanted)
         if not self.test:
             raise BadInput(f"no language of {task.name} can be scored: {'; '.join(self.problems)}")
@@ -84,8 +85,8 @@ class Benchmark:
                 self.problems.append(f"{language}: {problem}")
         return found
 
-    def _side(self, data: Path, split: Split, language: str) -> Side:
-        items = list(self.task.read(data, split, language))  # type: ignore[attr-defined]
+    def _side(self, data: Data, split: Split, language: str) -> Side:
+        items = read_items(self.task, data, split, language)
         if not items:
             raise BadInput(f"{data} has no {split} items of {language} for {self.task.name}")
         return Side(items, self._rows(items))

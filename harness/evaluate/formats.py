@@ -194,7 +194,7 @@ def squad(source: Text) -> Questions:
                 context = paragraph["context"]
                 for entry in paragraph["qas"]:
                     given = [(answer["text"], int(answer["answer_start"])) for answer in entry["answers"]]
-                    placed = [_placed(context, text, start) for text, start in given]
+                    placed = [placed(context, text, start) for text, start in given]
                     if placed != given:
                         astray.append(str(entry["id"]))
                     items.append(Question(str(entry["id"]), entry["question"], context, tuple(placed)))
@@ -206,7 +206,8 @@ def squad(source: Text) -> Questions:
     return Questions(tuple(items), tuple(astray))
 
 
-def _placed(context: Any, text: Any, start: int) -> tuple[str, int]:
+def placed(context: Any, text: Any, start: int) -> tuple[str, int]:
+    """An answer and where it begins: looked up in the context where it does not stand at `start`, -1 for nowhere."""
     return (text, start) if context[start : start + len(text)] == text else (text, context.find(text))
 
 

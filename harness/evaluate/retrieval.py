@@ -7,7 +7,6 @@ layer stands in the details.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID
 from harness.evaluate.batching import padded, scoring_batches
+from harness.evaluate.data import Data, read_pairs
 from harness.evaluate.finetune import SCORING_TOKENS
 from harness.evaluate.rows import Encodes
 from harness.evaluate.task import PairItem, Retrieval
@@ -30,13 +30,13 @@ States = npt.NDArray[np.float32]
 
 
 def score_retrieval(
-    task: Retrieval, data: Path, languages: Sequence[str], tokenizer: Encodes, encoder: Encoder, *, bf16: bool
+    task: Retrieval, data: Data, languages: Sequence[str], tokenizer: Encodes, encoder: Encoder, *, bf16: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Records of each language, and a sentence for each that could not be scored."""
     records, problems = [], []
     for language in languages:
         try:
-            pairs = list(task.pairs(data, language))
+            pairs = read_pairs(task, data, language)
         except BadInput as problem:
             problems.append(f"{language}: {problem}")
             continue

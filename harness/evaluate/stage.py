@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.data import Data, languages_of, located, scored
 from harness.evaluate.finetune import Recipe
 from harness.evaluate.retrieval import score_retrieval
 from harness.evaluate.rows import Encodes
@@ -35,19 +36,20 @@ def score_stage(
     """
     name = stage.partition("@")[0]
     task = task_named(block["task"] or name)
-    data = Path(block["data"]).expanduser()
-    if not data.is_dir():
+    data = located(block["data"], "test")
+    if isinstance(data, Path) and not data.is_dir():
         raise BadInput(
             f"tasks.{name}.data: {data} is not a folder on this machine: name the one of the benchmark's files"
         )
+    task = scored(task, data)
     wanted = _languages(block["languages"], task, data, languages, name)
     if isinstance(task, Retrieval):
         rows, problems = score_retrieval(task, data, wanted, tokenizer, make_encoder(), bf16=bf16)
     else:
         protocol = Protocol(
             data=data,
-            train=_path(block["train"]),
-            dev=_path(block["dev"]),
+            train=located(block["train"], "train") if block["train"] else None,
+            dev=located(block["dev"], "dev") if block["dev"] else None,
             setting=block["setting"],
             select=block["select"],
             languages=tuple(wanted),
@@ -73,13 +75,9 @@ def score_stage(
     ]
 
 
-def _path(value: str | None) -> Path | None:
-    return Path(value).expanduser() if value else None
-
-
-def _languages(asked: Any, task: Task, data: Path, trained: Sequence[str] | None, name: str) -> list[str]:
+def _languages(asked: Any, task: Task, data: Data, trained: Sequence[str] | None, name: str) -> list[str]:
     """The benchmark's codes that are scored."""
-    there = task.languages(data)
+    there = languages_of(task, data)
     if asked == "all" or (asked == "run" and trained is None):
         return there
     if asked != "run":

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.corpus.sources import HUB, hub_from_anywhere
 from harness.store import SCHEMA, Store, lease, read_json, write_json
 from sweeps.errors import BadInput
 from sweeps.execution import execution_of
@@ -71,6 +72,8 @@ def keep_stages(store: Store, tasks: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _from_anywhere(key: str, value: Any) -> Any:
     """Paths as they are found from any folder: jobs have another one."""
+    if key in ("data", "train", "dev") and str(value).startswith(HUB):
+        return hub_from_anywhere(value)
     is_path = key in ("data", "train", "dev") or (key == "task" and str(value).endswith(".py"))
     return str(Path(value).expanduser().absolute()) if is_path and value else value
 

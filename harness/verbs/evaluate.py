@@ -101,20 +101,19 @@ def _blocks(options: Namespace) -> dict[str, TaskBlock]:
 
 
 def _block(options: Namespace) -> TaskBlock:
+    from harness.evaluate.data import asked
     from harness.evaluate.tasks import task_named
 
-    task_named(options.task)  # a name that is none is told before anything else
+    task = task_named(options.task)  # a name that is none is told before anything else
     if options.data is None:
-        raise BadInput(f"--task {options.task}: name the folder of its official files with --data")
+        raise BadInput(f"--task {options.task}: name the folder of its official files with --data, or hf:NAME")
     values: dict[str, Any] = {key: getattr(options, key) for key in _GIVEN if getattr(options, key) is not None}
     for key, kind in _LISTS.items():
         if (text := getattr(options, key)) is not None:
             values[key] = text if text == "all" else _list(key, text, kind)
-    if not Path(values["data"]).expanduser().is_dir():
-        raise BadInput(f"--data {values['data']}: there is no such folder")
-    for key in ("train", "dev"):
-        if key in values and not Path(values[key]).expanduser().exists():
-            raise BadInput(f"--{key} {values[key]}: there is no such file or folder")
+    for key in ("data", "train", "dev"):
+        if key in values:
+            asked(task, values[key], key)
     if options.task.endswith(".py"):
         values["task"] = options.task
     try:
