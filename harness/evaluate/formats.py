@@ -194,10 +194,10 @@ def squad(source: Text) -> Questions:
                 context = paragraph["context"]
                 for entry in paragraph["qas"]:
                     given = [(answer["text"], int(answer["answer_start"])) for answer in entry["answers"]]
-                    placed = [placed(context, text, start) for text, start in given]
-                    if placed != given:
+                    stands = [placed(context, text, start) for text, start in given]
+                    if stands != given:
                         astray.append(str(entry["id"]))
-                    items.append(Question(str(entry["id"]), entry["question"], context, tuple(placed)))
+                    items.append(Question(str(entry["id"]), entry["question"], context, tuple(stands)))
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"{source.path}: not SQuAD v1.1's JSON ({type(error).__name__}: {error}): data, paragraphs, context, qas, "
