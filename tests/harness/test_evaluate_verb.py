@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Value
+from hub_folder import write_hub
 from test_cli import answer, babelscale
 from tiny import SENTENCES, documents, finish, study_text, submit_here
 
@@ -66,6 +68,40 @@ def test_a_finished_study_is_scored_on_a_benchmark_once_and_its_records_say_how(
     assert len(kept) == 1 and len(read_json(kept[0])["languages"]["eng_Latn"]["said"]) == 16, "each item's prediction"
 
 
+def hub_of(sib: Path, folder: Path) -> str:
+    """The same files as a data set of the hub's form."""
+    names = {"train": "train", "dev": "validation", "test": "test"}
+    configs = {
+        code: {
+            names[split]: [
+                dict(zip(("index_id", "category", "text"), line.split("\t"), strict=True))
+                for line in (sib / code / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+            ]
+            for split in names
+        }
+        for code in CODES.values()
+    }
+    return write_hub(folder, configs, dict.fromkeys(("index_id", "category", "text"), Value("string")))
+
+
+def test_a_study_has_the_same_scores_on_a_hub_set_as_on_the_files_it_holds(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    store = tiny_store("hub")
+    _, (run,) = submit_here(store, study_text("hub", steps=4))
+    finish(store, "hub")
+    for data in (str(sib), hub_of(sib, tmp_path / "set")):
+        told = answer("evaluate", "hub", "--task", "sib200", "--data", data, *SHORT, root=store.root)
+        assert told["scored"] == 1
+    records = stage_records(store, run.id, "sib200")
+    assert len({row["details"].pop("stage") for row in records}) == 2
+    half = len(records) // 2
+    told_apart = ("time", "attempt", "seconds")
+    plain = [{key: value for key, value in row.items() if key not in told_apart} for row in records]
+    assert half == 3 and plain[:half] == plain[half:]
+
+
 def test_a_benchmark_is_a_stage_of_a_study_like_any_other(tiny_store: Callable[[str], Store], sib: Path) -> None:
     store = tiny_store("stage")
     block = f"{{data: {sib}, rates: [0.01], seeds: [0], epochs: 1, languages: [eng_Latn, ell_Grek]}}"
@@ -81,6 +117,8 @@ def test_a_benchmark_is_a_stage_of_a_study_like_any_other(tiny_store: Callable[[
         (["--task", "sib20"], "no task is called 'sib20'"),
         (["--task", "sib200"], "name the folder of its official files with --data"),
         (["--task", "sib200", "--data", "/nonexistent"], "there is no such folder"),
+        (["--task", "sib200", "--data", "hf::en"], "hf::en names no data set: write hf:NAME"),
+        (["--task", "ud-pos", "--data", "hf:a/b"], "the task ud-pos reads no Hugging Face data set"),
         (["--task", "sib200", "--data", ".", "--rates", "fast"], "numbers with commas between were expected"),
         (["--task", "sib200", "--data", ".", "--rates", "-1"], "--rates: Input should be greater than 0"),
         (["--task", "heldout", "--data", "."], "heldout takes nothing"),
