@@ -229,6 +229,11 @@ class Store:
         return self.root / "tasks"
 
     @property
+    def benchmarks(self) -> Path:
+        """Where a user puts benchmarks' official files; nothing is written there."""
+        return self.root / "benchmarks"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

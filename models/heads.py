@@ -5,6 +5,8 @@ Shape suffixes as in `models.encoder`; N masked positions of a batch, flattened;
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from models.cross_entropy import TableGradient, mean_cross_entropy
 from models.encoder import LAYER_NORM_EPS, Encoder, init_weights
 from models.sizes import EncoderConfig
+
+Pool = Literal["first", "mean"]
 
 
 class Decoder(nn.Linear):
@@ -85,10 +89,15 @@ def build_masked_lm(config: EncoderConfig, seed: int) -> MaskedLM:
 
 
 class SequenceClassifier(nn.Module):
-    """Encoder with a classifier over the mean of the real tokens' states: ids (B, T) to logits (B, Y)."""
+    """Encoder with a classifier over one state of a row: ids (B, T) to logits (B, Y).
 
-    def __init__(self, encoder: Encoder, classes: int, *, dropout: float, seed: int) -> None:
+    The state is that of `<s>`, as in RoBERTa and XLM-R, or the mean of the real tokens' (`pool`). Dropout, dense, tanh,
+    dropout, linear: RoBERTa's classification head to the letter.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int, *, pool: Pool, dropout: float, seed: int) -> None:
         super().__init__()
+        self.pool = pool
         width = encoder.config.width
         self.encoder = encoder
         self.encoder.embedding.tokens.tied = False
@@ -101,8 +110,9 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, ids_BT: Tensor, real_BT: Tensor) -> Tensor:
         """`real_BT` is true where a token is not padding."""
-        mean_BD = mean_state(self.encoder(ids_BT, padded=True), real_BT)
-        return self.out(self.dropout(torch.tanh(self.dense(self.dropout(mean_BD)))))
+        hidden_BTD = self.encoder(ids_BT, padded=True)
+        state_BD = hidden_BTD[:, 0] if self.pool == "first" else mean_state(hidden_BTD, real_BT)
+        return self.out(self.dropout(torch.tanh(self.dense(self.dropout(state_BD)))))
 
 
 class TokenClassifier(nn.Module):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sweeps.strict import Positive, Strict
 
@@ -27,23 +27,42 @@ class TaskBlock(Strict):
     """Another folder, file or hf: set to train on, of the same format. Default: `data`."""
     dev: str | None = None
     """Another for the source language's dev side; with `select: source`."""
-    setting: Literal["zero-shot", "translate-train", "translate-train-all"] = "zero-shot"
+    test: str | None = None
+    """Another folder for the sides that are scored: with `translate-test`, their translations into the source."""
+    setting: Literal["zero-shot", "translate-test", "translate-train", "translate-train-all"] = "zero-shot"
     select: Literal["source", "joint", "each"] = "joint"
     """Whose dev sets choose learning rate and epoch: the source language's, all together (#M = 1), each its own."""
     languages: Literal["run", "all"] | tuple[str, ...] = "run"
     """Those of the run, all of the benchmark, or a list of its codes."""
-    rates: Annotated[tuple[Rate, ...], Field(min_length=1)] = (5e-6, 1e-5, 2e-5)
+    rates: Annotated[tuple[Rate, ...], Field(min_length=1)] | None = None
+    """Learning rates; dev chooses. Default here and below: the task's own, those of its authors."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
-    epochs: Positive = 10
-    batch_rows: Positive = 32
-    patience: Positive = 5
+    epochs: Positive | None = None
+    batch_rows: Positive | None = None
+    patience: Positive | None = None
     """Epochs without a better dev score after which it ends."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    pool: Literal["first", "mean"] = "first"
+    """What a classifier reads: the state of `<s>`, as XLM-R's, or the mean of all; small models need the mean."""
+    weights: Literal["trained", "random"] = "trained"
+    """`random`: a control, the same model before any pretraining."""
+    optional: bool = False
+    """Where the data is not at hand at submit, leave the benchmark out and say so, instead of refusing the study."""
+
+    @model_validator(mode="after")
+    def _has_translations(self) -> TaskBlock:
+        if (self.setting == "translate-test") != (self.test is not None):
+            raise ValueError("test and setting: translate-test go together: one names the translations it scores")
+        return self
+
+    def frozen(self) -> dict[str, Any]:
+        """What makes a stage: everything but whether it may be left out."""
+        return self.model_dump(mode="json", exclude={"optional"})
 
 
 def stage_of(name: str, block: TaskBlock) -> str:
     """Name of the stage of a run that this block is: another block of the same name is another stage."""
-    return stage_of_values(name, block.model_dump(mode="json"))
+    return stage_of_values(name, block.frozen())
 
 
 def stage_of_values(name: str, values: dict[str, Any]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from harness.arguments import positive
+from sweeps.tasks import TaskBlock
 
 EVALUATE = """\
 Scores a study's finished runs on one more task: heldout, intents, a benchmark that the study file has under `tasks`,
@@ -34,12 +36,16 @@ def add_evaluate(entry: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dev", metavar="PATH", help="another (or hf:NAME) for the source's dev side (with --select source)"
     )
-    group.add_argument("--setting", choices=["zero-shot", "translate-train", "translate-train-all"])
+    group.add_argument("--test", metavar="PATH", help="with --setting translate-test, the scored sides' translations")
+    group.add_argument("--setting", choices=get_args(TaskBlock.model_fields["setting"].annotation))
     group.add_argument("--select", choices=["source", "joint", "each"], help="whose dev sets choose (default: joint)")
     group.add_argument("--languages", metavar="A,B", help="codes of the benchmark, or all (default: those of the run)")
-    group.add_argument("--rates", metavar="A,B", help="learning rates to choose from (default: 5e-6,1e-5,2e-5)")
+    group.add_argument("--rates", metavar="A,B", help="learning rates to choose from (default: the task's)")
     group.add_argument("--seeds", metavar="A,B", help="fine-tuning seeds (default: 0,1,2)")
-    group.add_argument("--epochs", type=positive, help="at most (default: 10)")
-    group.add_argument("--batch-rows", type=positive, help="items of a batch (default: 32)")
+    group.add_argument("--epochs", type=positive, help="at most (default: the task's)")
+    group.add_argument("--batch-rows", type=positive, help="items of a batch (default: the task's)")
     group.add_argument("--patience", type=positive, help="epochs without a better dev score (default: 5)")
     group.add_argument("--dropout", type=float, help="of the head (default: 0.1)")
+    group.add_argument("--pool", choices=["first", "mean"], help="a classifier reads <s>'s state, or the mean of all")
+    group.add_argument("--weights", choices=["trained", "random"], help="random: a control without any pretraining")
+    group.add_argument("--name", help="what records call it (default: the task, with -random for --weights random)")

@@ -1,12 +1,15 @@
 """One model on one benchmark: fine-tune by the setting, choose rate and epoch on dev, score every language.
 
-Settings (paper section 3.1): `zero-shot` trains on the source language alone; `translate-train` a model for each
-language on its own training side; `translate-train-all` one model on all of them. What is done is kept in the
-benchmark's folder, a file for each fine-tuned model, so that an evaluation that was cut short goes on with the next.
+Settings (paper section 3.1): `zero-shot` trains on the source language alone; `translate-test` scores that model on
+items translated into it; `translate-train` trains a model for each language on its own training side;
+`translate-train-all` one model on all of them. What is done is kept in the benchmark's folder, a file for each
+fine-tuned model, so that an evaluation that was cut short goes on with the next.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,16 +20,19 @@ from torch import nn
 
 from harness.batches.keyed import key
 from harness.evaluate.data import Data, languages_of, read_items
-from harness.evaluate.finetune import Best, Kind, Recipe, fine_tune, outputs
+from harness.evaluate.driven import Driven, Kind, Means
+from harness.evaluate.finetune import FineTuning, Recipe
+from harness.evaluate.intervals import sureness
 from harness.evaluate.predict import answers_said, labels_said, tags_said
 from harness.evaluate.rows import Encodes, Row, question_rows, text_rows, word_rows
 from harness.evaluate.task import Classification, Extraction, Score, Split, Tagging, Task
 from harness.store import SCHEMA, digest, read_json, write_json
+from harness.train.ranks import gathered
 from models.encoder import Encoder
-from models.heads import SequenceClassifier, TokenClassifier
+from models.heads import Pool, SequenceClassifier, TokenClassifier
 from sweeps.errors import BadInput
 
-Setting = Literal["zero-shot", "translate-train", "translate-train-all"]
+Setting = Literal["zero-shot", "translate-test", "translate-train", "translate-train-all"]
 Select = Literal["source", "joint", "each"]
 
 
@@ -39,6 +45,8 @@ class Protocol:
     """Another folder or file to train on, of the same format."""
     dev: Data | None = None
     """Another folder or file for the source language's dev side."""
+    test: Data | None = None
+    """Another folder for the sides that are scored: of `translate-test`, their translations."""
     setting: Setting = "zero-shot"
     select: Select = "joint"
     """Whose dev sets choose rate and epoch: the source's, all languages' together (#M = 1), each its own (#M = N)."""
@@ -47,6 +55,8 @@ class Protocol:
     rates: tuple[float, ...] = (1e-5,)
     seeds: tuple[int, ...] = (0, 1, 2)
     recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.0))
+    pool: Pool = "first"
+    """Which state a classifier reads."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +68,29 @@ class Side:
 
 
 class Benchmark:
-    """A task's data, encoded once for one model."""
+    """A task's data, encoded once for one model. All ranks of `means` hold one and call its methods together."""
 
     def __init__(
-        self, task: Task, protocol: Protocol, tokenizer: Encodes, make_encoder: Callable[[], Encoder], folder: Path
+        self,
+        task: Task,
+        protocol: Protocol,
+        tokenizer: Encodes,
+        make_encoder: Callable[[int], Encoder],
+        folder: Path,
+        means: Means,
     ) -> None:
+        """`make_encoder` gives the encoder that a fine-tuning seed begins with."""
         if not isinstance(task, Classification | Tagging | Extraction):
             raise BadInput(f"the task {task.name} trains nothing: it is scored by retrieval")
         self.task, self.protocol, self.tokenizer, self.make_encoder = task, protocol, tokenizer, make_encoder
-        self.folder = folder
+        self.folder, self.means, self.ranks = folder, means, means.ranks
         self.problems: list[str] = []
         """A sentence for each language that could not be scored; the others are."""
-        self.most = min(task.most_tokens, make_encoder().config.positions)
-        wanted = protocol.languages or tuple(languages_of(task, protocol.data))
+        self._read: dict[tuple[Data, Split, str], Side] = {}
+        self._done: dict[tuple[str, float, int], Mapping[str, Any]] = {}
+        self.scored_data = protocol.test or protocol.data
+        self.most = min(task.most_tokens, make_encoder(0).config.positions)
+        wanted = protocol.languages or tuple(languages_of(task, self.scored_data))
         self.test = self._sides(task.test_split, wanted)
         if not self.test:
             raise BadInput(f"no language of {task.name} can be scored: {'; '.join(self.problems)}")
@@ -80,16 +100,18 @@ class Benchmark:
         found = {}
         for language in languages:
             try:
-                found[language] = self._side(self.protocol.data, split, language)
+                found[language] = self._side(self.scored_data, split, language)
             except BadInput as problem:
-                self.problems.append(f"{language}: {problem}")
+                self.problems.append(f"{language} is not scored: {problem}")
         return found
 
     def _side(self, data: Data, split: Split, language: str) -> Side:
-        items = read_items(self.task, data, split, language)
-        if not items:
-            raise BadInput(f"{data} has no {split} items of {language} for {self.task.name}")
-        return Side(items, self._rows(items))
+        if (data, split, language) not in self._read:
+            items = read_items(self.task, data, split, language)
+            if not items:
+                raise BadInput(f"{data} has no {split} items of {language} for {self.task.name}")
+            self._read[data, split, language] = Side(items, self._rows(items))
+        return self._read[data, split, language]
 
     def _rows(self, items: Sequence[Any]) -> list[Row]:
         if isinstance(self.task, Classification):
@@ -106,16 +128,24 @@ class Benchmark:
         return "tags" if isinstance(self.task, Tagging) else "answer"
 
     def head(self, seed: int) -> nn.Module:
-        encoder, drop = self.make_encoder(), self.protocol.recipe.dropout
+        encoder, drop = self.make_encoder(seed), self.protocol.recipe.dropout
         number = key(seed, "head") >> 1
         if isinstance(self.task, Classification):
-            return SequenceClassifier(encoder, max(1, len(self.task.labels)), dropout=drop, seed=number)
+            classes = max(1, len(self.task.labels))
+            return SequenceClassifier(encoder, classes, pool=self.protocol.pool, dropout=drop, seed=number)
         classes = len(self.task.labels) if isinstance(self.task, Tagging) else 2
         return TokenClassifier(encoder, classes, dropout=drop, seed=number)
 
-    def said(self, model: nn.Module, side: Side, *, bf16: bool) -> list[Any]:
-        """Predictions of a side's items."""
-        found = outputs(model, side.rows, bf16=bf16)
+    def said(self, driven: Driven, sides: Sequence[Side]) -> list[list[Any]]:
+        """Predictions of each side's items; the sides share batches."""
+        rows = [row for side in sides for row in side.rows]
+        found, first, said = driven.outputs(rows), 0, []
+        for side in sides:
+            said.append(self._said(found[first : first + len(side.rows)], side))
+            first += len(side.rows)
+        return said
+
+    def _said(self, found: Sequence[Any], side: Side) -> list[Any]:
         if isinstance(self.task, Classification):
             return list(labels_said(found, self.task.labels))
         if isinstance(self.task, Tagging):
@@ -129,31 +159,40 @@ class Benchmark:
 
     # Training.
 
-    def run(self, *, bf16: bool, show: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
-        """Records of every language, the mean over the fine-tuning seeds with what varied."""
-        rows = []
+    def run(self, show: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+        """Records of every language, the mean over the fine-tuning seeds with what varied; `items.json` beside the
+        models' files holds what each item adds to them. Raises Stopped with everything kept."""
+        rows: list[dict[str, Any]] = []
+        items: dict[str, dict[str, Any]] = {}
         for name, (trained_on, scored) in self._models().items():
-            rates = self._rates(name, trained_on, scored, bf16=bf16, show=show)
+            rates = self._rates(name, trained_on, scored, show=show)
             for language in scored:
                 made = [
-                    self._tuned(name, trained_on, scored, rates[language], seed, bf16=bf16, show=show)
+                    self._tuned(name, trained_on, scored, rates[language], seed, show=show)
                     for seed in self.protocol.seeds
                 ]
-                rows += self._records(language, rates[language], [one[language] for one in made])
+                found, of_items = self._records(language, rates[language], [one[language] for one in made])
+                rows += found
+                items[language] = of_items
+        if self.ranks.first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / "items.json", {"schema": SCHEMA, "task": self.task.name, "languages": items})
         return rows
 
     def _models(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         """Models of the setting: the languages that each is trained on and scored in."""
-        if self.protocol.setting == "zero-shot":
+        if self.protocol.setting in ("zero-shot", "translate-test"):
             return {self.task.source: ((self.task.source,), self.languages)}
         if self.protocol.setting == "translate-train-all":
             return {"all": (self.languages, self.languages)}
         return {language: ((language,), (language,)) for language in self.languages}
 
-    def _rates(self, name: str, trained_on: Sequence[str], scored: Sequence[str], **how: Any) -> dict[str, float]:
+    def _rates(
+        self, name: str, trained_on: Sequence[str], scored: Sequence[str], *, show: Callable[[str], None]
+    ) -> dict[str, float]:
         """The rate of each language: the one whose first seed scores best on its dev set."""
         first = {
-            rate: self._tuned(name, trained_on, scored, rate, self.protocol.seeds[0], **how)
+            rate: self._tuned(name, trained_on, scored, rate, self.protocol.seeds[0], show=show)
             for rate in self.protocol.rates
         }
         return {language: max(first, key=lambda rate: float(first[rate][language]["dev"])) for language in scored}
@@ -166,10 +205,22 @@ class Benchmark:
         rate: float,
         seed: int,
         *,
-        bf16: bool,
         show: Callable[[str], None],
     ) -> Mapping[str, Any]:
         """By language: dev score, epoch and predictions of one fine-tuned model, from its file where it is done."""
+        if (name, rate, seed) not in self._done:
+            self._done[name, rate, seed] = self._tune(name, trained_on, scored, rate, seed, show)
+        return self._done[name, rate, seed]
+
+    def _tune(
+        self,
+        name: str,
+        trained_on: Sequence[str],
+        scored: Sequence[str],
+        rate: float,
+        seed: int,
+        show: Callable[[str], None],
+    ) -> Mapping[str, Any]:
         train = {language: self._training(language) for language in trained_on}
         dev = self._dev(trained_on, scored)
         recipe = replace(self.protocol.recipe, learning_rate=rate)
@@ -178,6 +229,7 @@ class Benchmark:
             "task": self.task.name,
             "setting": self.protocol.setting,
             "select": self.protocol.select,
+            "pool": self.protocol.pool,
             "recipe": asdict(recipe),
             "seed": seed,
             "train": {language: _digest(side) for language, side in train.items()},
@@ -185,49 +237,40 @@ class Benchmark:
             "test": {language: _digest(self.test[language]) for language in scored},
         }
         path = self.folder / f"{name}-{rate:g}-{seed}-{digest(about)}.json"
-        if path.exists():
-            kept: Mapping[str, Any] = read_json(path)["languages"]
-            return kept
-        model = self.head(seed)
+        kept = gathered(read_json(path)["languages"] if self.ranks.first and path.exists() else None, self.ranks)[0]
+        if kept is not None:
+            return kept  # type: ignore[no-any-return]
+        driven = Driven(self.head(seed), self.kind, self.means, weight_decay=recipe.weight_decay, clip=recipe.clip)
+        rows = [row for side in train.values() for row in side.rows]
+        tuning = FineTuning(driven, rows, recipe, seed=seed, folder=path.with_suffix(".part"))
 
-        def on_dev(tuned: nn.Module) -> dict[str, float]:
-            return {
-                group: float(
-                    np.mean(
-                        [
-                            self.scores(side, self.said(tuned, side, bf16=bf16), language)[0].value
-                            for language, side in sides.items()
-                        ]
-                    )
-                )
-                for group, sides in dev.items()
-            }
+        def on_dev(tuned: Driven) -> dict[str, float]:
+            each = [(group, language, side) for group, sides in dev.items() for language, side in sides.items()]
+            found: dict[str, list[float]] = defaultdict(list)
+            for (group, language, side), said in zip(each, self.said(tuned, [side for *_, side in each]), strict=True):
+                found[group].append(self.scores(side, said, language)[0].value)
+            return {group: float(np.mean(values)) for group, values in found.items()}
 
-        best = fine_tune(
-            model,
-            [row for side in train.values() for row in side.rows],
-            self.kind,
-            recipe,
-            seed=seed,
-            bf16=bf16,
-            dev=on_dev,
-            show=lambda epoch, loss: show(f"{name}, rate {rate:g}, seed {seed}, epoch {epoch + 1}: loss {loss:.3f}"),
-        )
-        found = {language: self._predicted(model, best, language, bf16=bf16) for language in scored}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, about | {"languages": found})
+        def told(epoch: int, loss: float) -> None:
+            show(f"{name}, rate {rate:g}, seed {seed}, epoch {epoch + 1}: loss {loss:.3f}")
+
+        best = tuning.run(on_dev, told)
+        by_epoch: dict[int, list[str]] = defaultdict(list)
+        for language in scored:
+            by_epoch[best[language if language in best else "all"].epoch].append(language)
+        found: dict[str, Any] = {}
+        for epoch, languages in by_epoch.items():
+            tuning.take(epoch)
+            sides = [self.test[language] for language in languages]
+            for language, side, said in zip(languages, sides, self.said(driven, sides), strict=True):
+                chosen = best[language if language in best else "all"]
+                answers = dict(zip([item.id for item in side.items], said, strict=True))
+                found[language] = {"dev": chosen.score, "epoch": epoch, "said": answers}
+        if self.ranks.first:
+            write_json(path, about | {"languages": found})
+            shutil.rmtree(path.with_suffix(".part"), ignore_errors=True)
+        gathered(None, self.ranks)
         return found
-
-    def _predicted(self, model: nn.Module, best: Mapping[str, Best], language: str, *, bf16: bool) -> dict[str, Any]:
-        chosen = best[language] if language in best else best["all"]
-        model.load_state_dict(chosen.weights)
-        side = self.test[language]
-        said = self.said(model, side, bf16=bf16)
-        return {
-            "dev": chosen.score,
-            "epoch": chosen.epoch,
-            "said": dict(zip([item.id for item in side.items], said, strict=True)),
-        }
 
     def _training(self, language: str) -> Side:
         return self._side(self.protocol.train or self.protocol.data, "train", language)
@@ -237,27 +280,35 @@ class Benchmark:
         if self.protocol.select == "source":
             data = self.protocol.dev or self.protocol.data
             return {"all": {language: self._side(data, "dev", language) for language in trained_on}}
-        each = {language: self._side(self.protocol.data, "dev", language) for language in scored}
+        each = {language: self._side(self.scored_data, "dev", language) for language in scored}
         return {"all": each} if self.protocol.select == "joint" else {name: {name: side} for name, side in each.items()}
 
-    def _records(self, language: str, rate: float, made: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _records(
+        self, language: str, rate: float, made: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """A language's records by metric, and what each item added to them by seed."""
         side = self.test[language]
         by_seed = [self.scores(side, [_as_said(one["said"][item.id]) for item in side.items], language) for one in made]
-        rows = []
+        rows: list[dict[str, Any]] = []
+        items: dict[str, Any] = {"ids": [item.id for item in side.items], "metrics": {}}
         levels: dict[str, float] = self.task.levels(side.items)  # type: ignore[attr-defined]
         for scores in zip(*by_seed, strict=True):
-            values = np.array([score.value for score in scores])
+            metric, of, values = scores[0].metric, scores[0].of, np.array([score.value for score in scores])
+            each = [score.by_item for score in scores]
+            sure = sureness(of, each, name=f"{self.task.name} {language} {metric}")
+            items["metrics"][metric] = {"of": of, "by_seed": [seed.tolist() for seed in each]}
             rows.append(
                 {
                     "task": self.task.name,
                     "split": self.task.test_split,
                     "language": language,
-                    "metric": scores[0].metric,
+                    "metric": metric,
                     "value": float(values.mean()),
-                    "standard_error": float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None,
+                    "standard_error": sure.standard_error,
                     "n": len(side.items),
-                    "details": (levels if scores[0].metric == "accuracy" else {})
+                    "details": (levels if metric == "accuracy" else {})
                     | {
+                        "interval": [sure.low, sure.high],
                         "setting": self.protocol.setting,
                         "select": self.protocol.select,
                         "by_seed": values.tolist(),
@@ -267,7 +318,7 @@ class Benchmark:
                     },
                 }
             )
-        return rows
+        return rows, items
 
 
 def _as_said(value: Any) -> Any:

@@ -25,15 +25,11 @@ def located(value: str, side: Split) -> Data:
     return found
 
 
-def asked(task: Task, value: str, option: str) -> None:
-    """Raises BadInput for data that cannot be the task's, as far as is seen without reading it."""
-    data = located(value, "test")
-    if isinstance(data, HubSet):
+def asked(task: Task, value: str) -> None:
+    """Raises BadInput for a data set that cannot be the task's, as far as is seen without reading it."""
+    if value.startswith(HUB):
+        located(value, "test")
         layout_of(task)
-    elif option == "data" and not data.is_dir():
-        raise BadInput(f"--data {value}: there is no such folder")
-    elif not data.exists():
-        raise BadInput(f"--{option} {value}: there is no such file or folder")
 
 
 def scored(task: Task, data: Data) -> Task:

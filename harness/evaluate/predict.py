@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.evaluate.finetune import Values
+from harness.evaluate.driven import Values
 from harness.evaluate.rows import Row
 from harness.evaluate.task import QuestionItem, TaggedItem
 

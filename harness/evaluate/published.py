@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from harness.batches.keyed import key
 from harness.store import file_digest
 from models.encoder import Encoder
+from models.heads import build_masked_lm
 from models.huggingface import import_folder
 from sweeps.errors import BadInput
 
@@ -52,11 +54,24 @@ class FolderTokenizer:
 
 @dataclass(frozen=True)
 class Published:
+    """An XLM-R in a folder (`harness.evaluate.stage.Encoders`)."""
+
+    folder: Path
     tokenizer: FolderTokenizer
-    make_encoder: Callable[[], Encoder]
     digest: str
     """Of the weights' file."""
-    bf16: bool
+    device: str
+
+    @property
+    def bf16(self) -> bool:
+        return self.device == "cuda"
+
+    def trained(self) -> Encoder:
+        return import_folder(self.folder).encoder.to(self.device)
+
+    def untrained(self, seed: int) -> Encoder:
+        config = import_folder(self.folder).encoder.config
+        return build_masked_lm(config, key(seed, "weights") >> 1).encoder.to(self.device)
 
 
 def open_published(folder: Path) -> Published:
@@ -66,9 +81,5 @@ def open_published(folder: Path) -> Published:
     except ValueError as error:
         raise BadInput(str(error)) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
-
-    def make_encoder() -> Encoder:
-        return import_folder(folder).encoder.to(device)
-
     digest = file_digest(folder / "model.safetensors")[:12]
-    return Published(FolderTokenizer(folder), make_encoder, digest, bf16=device == "cuda")
+    return Published(folder, FolderTokenizer(folder), digest, device)

@@ -18,7 +18,8 @@ from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID
 from harness.evaluate.batching import padded, scoring_batches
 from harness.evaluate.data import Data, read_pairs
-from harness.evaluate.finetune import SCORING_TOKENS
+from harness.evaluate.driven import SCORING_TOKENS
+from harness.evaluate.intervals import sureness
 from harness.evaluate.rows import Encodes
 from harness.evaluate.task import PairItem, Retrieval
 from models.encoder import Encoder
@@ -38,7 +39,7 @@ def score_retrieval(
         try:
             pairs = read_pairs(task, data, language)
         except BadInput as problem:
-            problems.append(f"{language}: {problem}")
+            problems.append(f"{language} is not scored: {problem}")
             continue
         records.append(_record(task, language, pairs, tokenizer, encoder, bf16=bf16))
     return records, problems
@@ -54,15 +55,17 @@ def _record(
     by_layer = [float((forth.mean() + again.mean()) / 2) for forth, again in zip(there, back, strict=True)]
     layer = chosen_layer(len(by_layer))
     each = (there[layer - 1].astype(float) + back[layer - 1]) / 2
+    sure = sureness("mean", [each], name=f"{task.name} {language}")
     return {
         "task": task.name,
         "split": task.test_split,
         "language": language,
         "metric": "accuracy",
         "value": by_layer[layer - 1],
-        "standard_error": float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
+        "standard_error": sure.standard_error,
         "n": len(pairs),
         "details": {
+            "interval": [sure.low, sure.high],
             "chance": 1 / len(pairs),
             "layer": layer,
             "by_layer": by_layer,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
+from harness.batches.keyed import key
 from harness.branches import WEIGHTS
+from harness.evaluate.driven import Means
 from harness.evaluate.heldout import score_heldout
 from harness.evaluate.intent_task import score_intents
 from harness.evaluate.stage import score_stage
 from harness.prepare import open_shards, open_tokenizer
 from harness.store import Store, read_json
 from models.encoder import Encoder
-from models.heads import MaskedLM
+from models.heads import MaskedLM, build_masked_lm
 from models.sizes import EncoderConfig
 
 
@@ -30,8 +33,23 @@ def load_model(weights: Path, science: Mapping[str, Any]) -> MaskedLM:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def score_task(store: Store, folder: Path, science: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
-    """Records of one stage of the run in `folder`, without run and step."""
+@dataclass(frozen=True)
+class Trained:
+    """The encoder of a run (`harness.evaluate.stage.Encoders`)."""
+
+    weights: Path
+    science: Mapping[str, Any]
+
+    def trained(self) -> Encoder:
+        return load_model(self.weights, self.science).encoder
+
+    def untrained(self, seed: int) -> Encoder:
+        config = EncoderConfig(**self.science["model"])
+        return build_masked_lm(config, key(seed, "weights") >> 1).encoder
+
+
+def score_built_in(store: Store, folder: Path, science: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
+    """Records of heldout or intents of the run in `folder`, without run and step; one rank's work."""
     weights = folder / WEIGHTS
     bf16 = science["precision"] == "bf16"
     if task == "heldout":
@@ -43,21 +61,24 @@ def score_task(store: Store, folder: Path, science: Mapping[str, Any], task: str
             mask_rate=science["mask_rate"],
             bf16=bf16,
         )
-    tokenizer = open_tokenizer(store, science)
-    if task == "intents":
-        model = load_model(weights, science)
-        return score_intents(store, model, tokenizer, science["languages"], seed=science["seed"], bf16=bf16)
+    assert task == "intents", task
+    tokenizer, model = open_tokenizer(store, science), load_model(weights, science)
+    return score_intents(store, model, tokenizer, science["languages"], seed=science["seed"], bf16=bf16)
 
-    def make_encoder() -> Encoder:
-        # Two texts stand in one row with a </s> between them, which must not part them.
-        return load_model(weights, {**science, "model": {**science["model"], "attention": "row"}}).encoder
 
+def score_benchmark(
+    store: Store, folder: Path, science: Mapping[str, Any], stage: str, means: Means, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Records of a benchmark stage. Called by all ranks. Raises Stopped with everything kept."""
+    # Two texts stand in one row with a </s> between them, which must not part them.
+    rowwise = {**science, "model": {**science["model"], "attention": "row"}}
     return score_stage(
-        read_json(store.stage(task)),
-        task,
-        tokenizer,
-        make_encoder,
-        folder / "tasks" / task,
+        read_json(store.stage(stage)),
+        stage,
+        open_tokenizer(store, science),
+        Trained(folder / WEIGHTS, rowwise),
+        folder / "tasks" / stage,
         languages=science["languages"],
-        bf16=bf16,
+        means=means,
+        say=say,
     )

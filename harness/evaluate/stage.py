@@ -5,28 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from typing import Protocol as Protocol_
 
 from harness.evaluate.benchmark import Benchmark, Protocol
 from harness.evaluate.data import Data, languages_of, located, scored
+from harness.evaluate.driven import Means
 from harness.evaluate.finetune import Recipe
 from harness.evaluate.retrieval import score_retrieval
 from harness.evaluate.rows import Encodes
 from harness.evaluate.task import Retrieval, Task
 from harness.evaluate.tasks import task_named
+from harness.evaluate.tasks.questions import Questions
 from models.encoder import Encoder
 from sweeps.codes import study_code
 from sweeps.errors import BadInput
+
+RECIPE = ("epochs", "batch_rows", "patience", "dropout")
+"""Keys of a block that replace those of the task's recipe."""
+
+
+class Encoders(Protocol_):
+    """Where the encoders of a model come from."""
+
+    def trained(self) -> Encoder:
+        """The pretrained one, a new copy each time, on this machine's device."""
+
+    def untrained(self, seed: int) -> Encoder:
+        """The same architecture with weights drawn from `seed`."""
 
 
 def score_stage(
     block: Mapping[str, Any],
     stage: str,
     tokenizer: Encodes,
-    make_encoder: Callable[[], Encoder],
+    source: Encoders,
     folder: Path,
     *,
     languages: Sequence[str] | None,
-    bf16: bool,
+    means: Means,
     say: Callable[[str], None] = lambda text: print(text, flush=True),
 ) -> list[dict[str, Any]]:
     """Records of a model on the benchmark of `block` (a `sweeps.tasks.TaskBlock`'s values).
@@ -43,35 +59,50 @@ def score_stage(
         )
     task = scored(task, data)
     wanted = _languages(block["languages"], task, data, languages, name)
+    make_encoder = source.untrained if block["weights"] == "random" else lambda seed: source.trained()
     if isinstance(task, Retrieval):
-        rows, problems = score_retrieval(task, data, wanted, tokenizer, make_encoder(), bf16=bf16)
+        rows, problems = score_retrieval(task, data, wanted, tokenizer, make_encoder(0), bf16=means.bf16)
     else:
+        given = {key: block[key] for key in RECIPE if block[key] is not None}
         protocol = Protocol(
             data=data,
             train=located(block["train"], "train") if block["train"] else None,
             dev=located(block["dev"], "dev") if block["dev"] else None,
+            test=located(block["test"], "test") if block["test"] else None,
             setting=block["setting"],
             select=block["select"],
             languages=tuple(wanted),
-            rates=tuple(block["rates"]),
+            rates=tuple(block["rates"] or task.rates),
             seeds=tuple(block["seeds"]),
-            recipe=Recipe(
-                learning_rate=0.0,
-                **{key: block[key] for key in ("epochs", "batch_rows", "patience", "dropout")},
-            ),
+            recipe=Recipe(learning_rate=0.0, **(dict(task.recipe) | given)),
+            pool=block["pool"],
         )
-        benchmark = Benchmark(task, protocol, tokenizer, make_encoder, folder)
-        rows, problems = benchmark.run(bf16=bf16, show=say), benchmark.problems
+        benchmark = Benchmark(task, protocol, tokenizer, make_encoder, folder, means)
+        rows, problems = benchmark.run(show=say), benchmark.problems
+        problems += _astray(task, data, wanted)
     for problem in problems:
-        say(f"{name}: not scored: {problem}")
+        say(f"{name}: {problem}")
     return [
         row
         | {
             "task": name,
             "language": study_code(row["language"]),
-            "details": row["details"] | {"stage": stage, "code": row["language"]},
+            "details": row["details"] | {"stage": stage, "code": row["language"], "weights": block["weights"]},
         }
         for row in rows
+    ]
+
+
+def _astray(task: Task, data: Data, languages: Sequence[str]) -> list[str]:
+    """A sentence for each language with answers that do not stand where the file says."""
+    if not isinstance(task, Questions) or not isinstance(data, Path):
+        return []
+    found = {language: task.astray(data, task.test_split, language) for language in languages}
+    return [
+        f"{language}: {len(ids)} questions have an answer that is not where the file says, such as {ids[0]}; they are "
+        "scored by the answers' texts"
+        for language, ids in found.items()
+        if ids
     ]
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from harness.evaluate.spans import f1_of_counts, span_counts
 
 Split = Literal["train", "dev", "test"]
 Values = npt.NDArray[np.float64]
+Of = Literal["mean", "ratio", "f1", "pearson", "spearman"]
+"""Metrics of rows: their mean; sum of the first column over that of the second; 2 a / (b + c) of the columns' sums;
+correlations of two columns."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,13 @@ class PairItem:
 class Score:
     """A metric over a split, between 0 and 1, and what each item adds to it.
 
-    `by_item` holds rows that a bootstrap over items draws; `of_rows` says the metric of such rows.
+    `by_item` holds a row an item, that a bootstrap over items draws; `of` says the metric of such rows.
     """
 
     metric: str
     value: float
     by_item: Values
+    of: Of = "mean"
 
 
 class Task(ABC):
@@ -81,6 +85,10 @@ class Task(ABC):
     name: ClassVar[str]
     source: ClassVar[str] = "en"
     """Language that is fine-tuned on in the zero-shot setting."""
+    rates: ClassVar[tuple[float, ...]] = (5e-6, 1e-5, 2e-5)
+    """Learning rates that dev chooses from, for models of the paper's size."""
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    """Fields of `harness.evaluate.finetune.Recipe` that differ from its defaults."""
     test_split: ClassVar[Split] = "test"
     """What is scored; dev where a benchmark keeps the labels of its test side to itself."""
 
@@ -132,10 +140,10 @@ class Tagging(Task):
         gold = [item.tags for item in items]
         if self.entities:
             counts = span_counts(gold, said)
-            return [Score("f1", f1_of_counts(counts), counts.astype(np.float64))]
+            return [Score("f1", f1_of_counts(counts), counts.astype(np.float64), "f1")]
         right = [[one == other for one, other in zip(*pair, strict=True)] for pair in zip(gold, said, strict=True)]
         rows = np.array([[sum(each), len(each)] for each in right], dtype=np.float64).reshape(-1, 2)
-        return [Score("accuracy", float(rows[:, 0].sum() / max(1.0, rows[:, 1].sum())), rows)]
+        return [Score("accuracy", float(rows[:, 0].sum() / max(1.0, rows[:, 1].sum())), rows, "ratio")]
 
 
 class Extraction(Task):

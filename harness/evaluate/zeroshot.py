@@ -61,7 +61,7 @@ def fine_tune(
     """A classifier on the model's encoder; the weights of the epoch with the best dev accuracy."""
     device = next(model.parameters()).device
     classifier = SequenceClassifier(
-        model.encoder, classes, dropout=recipe.dropout, seed=key(seed, "classifier") >> 1
+        model.encoder, classes, pool="mean", dropout=recipe.dropout, seed=key(seed, "classifier") >> 1
     ).to(device)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=recipe.learning_rate, weight_decay=0.01, fused=True)
     batches = math.ceil(len(train.ids) / recipe.batch_rows)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.corpus.sources import HUB, hub_from_anywhere
+from harness.launch.stages import keep_stages
 from harness.store import SCHEMA, Store, lease, read_json, write_json
 from sweeps.errors import BadInput
 from sweeps.execution import execution_of
@@ -44,7 +44,7 @@ def freeze(
         "corpus_note": corpus_note,
         "groups": {group: list(members) for group, members in study.groups.items()},
         "evaluate": list(study.stages),
-        "tasks": {stage_of(name, block): block.model_dump(mode="json") for name, block in study.tasks.items()},
+        "tasks": {stage_of(name, block): block.frozen() for name, block in study.tasks.items()},
         "execution": study.execution.model_dump(exclude={"rules"}),
         "executions": _by_rules(study, runs),
         "runs": [run.id for run in runs],
@@ -52,30 +52,13 @@ def freeze(
         "command": command,
         "cluster": cluster,
     }
-    keep_stages(store, {stage_of(name, block): block.model_dump(mode="json") for name, block in study.tasks.items()})
+    keep_stages(store, {stage_of(name, block): block.frozen() for name, block in study.tasks.items()})
     path = store.studies / f"{study.name}.json"
     with lease(_lock(store, study.name)):
         before = read_json(path) if path.is_file() else {}
         overrides = before.get("overrides", {})
         record["overrides"] = {run.id: overrides[run.id] for run in runs if run.id in overrides}
         write_json(path, record)
-
-
-def keep_stages(store: Store, tasks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write down what benchmark stages are, for the jobs that score them; a stage never changes."""
-    for stage, block in tasks.items():
-        path = store.stage(stage)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, {key: _from_anywhere(key, value) for key, value in block.items()})
-
-
-def _from_anywhere(key: str, value: Any) -> Any:
-    """Paths as they are found from any folder: jobs have another one."""
-    if key in ("data", "train", "dev") and str(value).startswith(HUB):
-        return hub_from_anywhere(value)
-    is_path = key in ("data", "train", "dev") or (key == "task" and str(value).endswith(".py"))
-    return str(Path(value).expanduser().absolute()) if is_path and value else value
 
 
 def _by_rules(study: Study, runs: list[Run]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ its top: the thread counts must be set before torch and NumPy load.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -31,6 +32,7 @@ from harness.store import (
 )
 from harness.train.heartbeat import Heartbeat, StopFlag
 from sweeps.errors import BadInput
+from sweeps.tasks import BUILT_IN
 
 
 def main(root: str, run_id: str, attempt: int) -> None:
@@ -114,7 +116,7 @@ def _attempt(
 
     from harness.memory import keep_freed_memory
     from harness.train.errors import Stopped
-    from harness.train.ranks import joined
+    from harness.train.ranks import first_alone, joined
 
     execution, tasks = settings["execution"], settings["tasks"]
     torch.set_num_threads(execution["threads"])
@@ -125,44 +127,28 @@ def _attempt(
     if rank == 0:
         heartbeat.write("prepare")
     seconds = 0.0
-    if not (folder / WEIGHTS).exists():
-        from harness.prepare import open_stream
-        from harness.train.loop import train
-
-        stream = open_stream(store, science)
+    benchmarks = [task for task in tasks if task not in BUILT_IN]
+    trains = not (folder / WEIGHTS).exists()
+    if trains or benchmarks:
         rendezvous = folder / "attempts" / f"{attempt:03d}" / "rendezvous"
-        branch = settings.get("branch")
         asked: Stopped | None = None
         with joined(rank, world, local_rank, rendezvous, settings.get("address", "127.0.0.1")) as ranks:
             try:
-                trained = train(
-                    science,
-                    execution,
-                    stream,
-                    ranks,
-                    folder=folder,
-                    attempt=attempt,
-                    stop=stop,
-                    trunk=(store.run(branch["trunk"]), branch["step"]) if branch else None,
-                    keep=settings.get("keep", ()),
-                    beside=settings.get("slots", 1),
-                )
+                if trains:
+                    seconds = _train(store, folder, run_id, science, settings, attempt, ranks, stop)
+                if benchmarks:  # what can fail by a user's file comes last
+                    first_alone(lambda: _score_built_in(store, folder, run_id, science, tasks, heartbeat, stop), ranks)
+                for stage in benchmarks:
+                    _score_together(store, folder, run_id, science, stage, execution, ranks, heartbeat, stop)
             except Stopped as stopped:  # all ranks agreed on it, so they leave the group together, in order
                 asked = stopped
         if asked is not None:
             raise asked
-        if rank == 0:
-            seconds = trained.seconds
-            _commit_training(folder, run_id, science, trained)
     if rank != 0:
         return
-    for task in tasks:
-        if stop.raised:
-            raise Stopped(f"stopped before scoring {task}; the training is done")
-        if any(_stage(row) == task for row in read_lines(folder / "records.jsonl")):
-            continue
-        heartbeat.write(f"score {task}", step=science["steps"])
-        _record(folder, run_id, task, science["steps"], _score(store, folder, science, task))
+    _score_built_in(store, folder, run_id, science, tasks, heartbeat, stop)
+    if stop.raised and not all(_has(folder, task) for task in tasks):
+        raise Stopped("stopped before all was scored; the training is done")
     done = read_json(folder / "done.json") if (folder / "done.json").exists() else {"tasks": []}
     finished = sorted({*done["tasks"], *tasks})
     record = {"schema": SCHEMA, "finished": now(), "tasks": finished, "attempts": attempt}
@@ -171,6 +157,104 @@ def _attempt(
     if (folder / TAKEN).exists():  # part of the training was another run's
         record["branch"] = read_json(folder / TAKEN)
     write_json(folder / "done.json", record | {"train_seconds": done.get("train_seconds") or round(seconds, 3)})
+
+
+def _train(
+    store: Store,
+    folder: Path,
+    run_id: str,
+    science: dict[str, Any],
+    settings: dict[str, Any],
+    attempt: int,
+    ranks: Any,
+    stop: StopFlag,
+) -> float:
+    """Train to the last step and commit the weights; seconds that the steps took. Called by all ranks."""
+    from harness.prepare import open_stream
+    from harness.train.loop import train
+
+    branch = settings.get("branch")
+    trained = train(
+        science,
+        settings["execution"],
+        open_stream(store, science),
+        ranks,
+        folder=folder,
+        attempt=attempt,
+        stop=stop,
+        trunk=(store.run(branch["trunk"]), branch["step"]) if branch else None,
+        keep=settings.get("keep", ()),
+        beside=settings.get("slots", 1),
+    )
+    if ranks.first:
+        _commit_training(folder, run_id, science, trained)
+    gc.unfreeze()
+    return float(trained.seconds)
+
+
+def _score_built_in(
+    store: Store,
+    folder: Path,
+    run_id: str,
+    science: dict[str, Any],
+    tasks: list[str],
+    heartbeat: Heartbeat,
+    stop: StopFlag,
+) -> None:
+    """Heldout and intents, rank 0's work; those that are asked for and not there, until it is asked to stop."""
+    from harness.evaluate.score import score_built_in
+
+    for task in tasks:
+        if task not in BUILT_IN or _has(folder, task) or stop.raised:
+            continue
+        heartbeat.write(f"score {task}", step=science["steps"])
+        began = time.monotonic()
+        _record(folder, run_id, task, science["steps"], score_built_in(store, folder, science, task), began)
+
+
+def _score_together(
+    store: Store,
+    folder: Path,
+    run_id: str,
+    science: dict[str, Any],
+    stage: str,
+    execution: dict[str, Any],
+    ranks: Any,
+    heartbeat: Heartbeat,
+    stop: StopFlag,
+) -> None:
+    """A benchmark: fine-tuned and scored by all ranks. Raises Stopped with what is done kept."""
+    from harness.evaluate.driven import Means
+    from harness.evaluate.score import score_benchmark
+    from harness.train.errors import Stopped
+    from harness.train.heartbeat import say
+    from harness.train.ranks import gathered
+
+    gc.collect()  # an engine that has had its day goes before the next one comes
+    there = gathered((_has(folder, stage) if ranks.first else False, stop.raised), ranks)
+    if there[0][0]:
+        return
+    if any(raised for _, raised in there):
+        raise Stopped(f"stopped before scoring {stage}; the training is done")
+    means = Means(
+        ranks,
+        zero=execution["zero"],
+        bf16=science["precision"] == "bf16",
+        activation_checkpointing=execution.get("activation_checkpointing", False),
+        checkpoint_seconds=execution["checkpoint_seconds"],
+        stop=stop,
+    )
+
+    def told(text: str) -> None:
+        if ranks.first:
+            heartbeat.write(f"score {stage.partition('@')[0]}", step=science["steps"])
+            say(f"{stage}: {text}")
+
+    began = time.monotonic()
+    told("begins")
+    rows = score_benchmark(store, folder, science, stage, means, told)
+    if ranks.first:
+        _record(folder, run_id, stage, science["steps"], rows, began)
 
 
 def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained: Any) -> None:
@@ -199,8 +283,12 @@ def _commit_training(folder: Path, run_id: str, science: dict[str, Any], trained
         raise explain(error, final) from error
 
 
-def _record(folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]]) -> None:
+def _record(
+    folder: Path, run_id: str, task: str, step: int, rows: list[dict[str, Any]], began: float | None = None
+) -> None:
     """Put a task's records into `records.jsonl`, all of them at once."""
+    if began is not None:
+        print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)
     kept = [row for row in read_lines(folder / "records.jsonl") if _stage(row) != task]
     head = {"schema": SCHEMA, "run": run_id, "step": step}
     full = [head | {"standard_error": None, "details": {}} | row for row in rows]
@@ -213,13 +301,8 @@ def _stage(row: dict[str, Any]) -> str:
     return str((row.get("details") or {}).get("stage", row["task"]))
 
 
-def _score(store: Store, folder: Path, science: dict[str, Any], task: str) -> list[dict[str, Any]]:
-    from harness.evaluate.score import score_task
-
-    began = time.monotonic()
-    rows = score_task(store, folder, science, task)
-    print(f"{task}: {len(rows)} records in {time.monotonic() - began:.1f} s", flush=True)
-    return rows
+def _has(folder: Path, task: str) -> bool:
+    return any(_stage(row) == task for row in read_lines(folder / "records.jsonl"))
 
 
 if __name__ == "__main__":  # one rank of a run in a cluster's job, started by `harness.launch.slurm.lane`

@@ -69,16 +69,38 @@ def build_engine(
     compiled: bool = False,
 ) -> Any:
     """A DeepSpeed engine around `model`. The process group stands already (`harness.train.ranks.joined`)."""
+    model.encoder.checkpoint_blocks = activation_checkpointing
+    if compiled:
+        for block in model.encoder.blocks:
+            block.compile(dynamic=False)  # one compilation for all of them: they differ in nothing but their weights
+    return drive(
+        MaskedLMStep(model, bf16=bf16),
+        ranks,
+        optimizer=optimizer,
+        zero_stage=zero_stage,
+        micro_rows=micro_rows,
+        accumulation=accumulation,
+        hidden_rate_scale=hidden_rate_scale,
+    )
+
+
+def drive(
+    step: nn.Module,
+    ranks: Ranks,
+    *,
+    optimizer: Mapping[str, Any],
+    zero_stage: int,
+    micro_rows: int,
+    accumulation: int = 1,
+    hidden_rate_scale: float = 1.0,
+) -> Any:
+    """A DeepSpeed engine around a module that turns a batch into its loss; `optimizer`: AdamW's numbers."""
     import deepspeed  # takes seconds to import, and reads the rank variables when it does
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     # DeepSpeed would compile a shared-memory operator at start-up on CPU; gloo does the same work without a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    model.encoder.checkpoint_blocks = activation_checkpointing
-    if compiled:
-        for block in model.encoder.blocks:
-            block.compile(dynamic=False)  # one compilation for all of them: they differ in nothing but their weights
-    step = MaskedLMStep(model, bf16=bf16).to(ranks.device)
+    step = step.to(ranks.device)
     adamw = torch.optim.AdamW(
         decayed_groups(step, optimizer["weight_decay"], hidden_rate_scale),
         lr=0.0,  # set before every update from the schedule
@@ -114,9 +136,13 @@ def set_learning_rate(engine: Any, rate: float) -> None:
 
 def gathered_weights(engine: Any, zero_stage: int) -> dict[str, Tensor]:
     """fp32 weights of the model by parameter name, on the CPU, the tied table once. Called by all ranks."""
+    return whole_weights(engine.module.model, zero_stage)
+
+
+def whole_weights(model: nn.Module, zero_stage: int) -> dict[str, Tensor]:
+    """The same of any module that an engine drives."""
     import deepspeed
 
-    model: MaskedLM = engine.module.model
     if zero_stage < 3:
         return {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters()}
     weights: dict[str, Tensor] = {}

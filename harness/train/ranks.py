@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +34,8 @@ class Ranks:
     world: int
     local_rank: int
     device: torch.device
+    store: TCPStore | None = None
+    """Where they met."""
 
     @property
     def first(self) -> bool:
@@ -90,7 +92,7 @@ def joined(rank: int, world: int, local_rank: int, rendezvous: Path, address: st
         timeout=timedelta(minutes=RENDEZVOUS_MINUTES),
     )
     try:
-        yield Ranks(rank, world, local_rank, device)
+        yield Ranks(rank, world, local_rank, device, store)
         dist.barrier()
     finally:
         dist.destroy_process_group()
@@ -105,6 +107,23 @@ def summed(value: float, ranks: Ranks) -> float:
     tensor = torch.tensor(value, dtype=torch.float64, device=ranks.device)
     dist.all_reduce(tensor)
     return float(tensor)
+
+
+_ALONE = timedelta(days=30)
+
+
+def first_alone(work: Callable[[], None], ranks: Ranks) -> None:
+    """Let rank 0 work for as long as it takes, the others wait without a collective that would give up on it.
+
+    Once in a group. Where rank 0 fails the others fail too, as its end is the store's.
+    """
+    if ranks.first:
+        work()
+    if ranks.world > 1:
+        assert ranks.store is not None
+        if ranks.first:
+            ranks.store.set("alone", "done")
+        ranks.store.wait(["alone"], _ALONE)
 
 
 def gathered(value: T, ranks: Ranks) -> list[T]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from harness.train.fragments import local_gradients
 from harness.train.ranks import Ranks
-from harness.train.watch import LossWatch
+from harness.train.watch import SPIKE_DEVIATIONS, LossWatch
 
 _AT_ONCE = 1 << 20
 """Elements turned to fp64 at a time on the CPU (8 MB): its norms in another type than the tensor's take 20 times as
@@ -40,8 +40,11 @@ class Update:
 class Updater:
     """Ends each micro-step of an engine that `build_engine` made."""
 
-    def __init__(self, engine: Any, ranks: Ranks, *, zero_stage: int, clip: float) -> None:
-        self.watch = LossWatch(ranks.device)
+    def __init__(
+        self, engine: Any, ranks: Ranks, *, zero_stage: int, clip: float, deviations: float = SPIKE_DEVIATIONS
+    ) -> None:
+        """`deviations`: from how many on the watch refuses a loss above the mean."""
+        self.watch = LossWatch(ranks.device, deviations)
         self._engine, self._ranks, self._stage, self._clip = engine, ranks, zero_stage, clip
         self._losses: list[Tensor] = []
         # What PyTorch's loss scaler tells its fused optimizers: divide by the one, do nothing at the other.

@@ -24,7 +24,8 @@ _FIELDS = ("mean", "variance", "taken", "refused", "in_a_row")
 class LossWatch:
     """Running statistics of the loss: five fp64 numbers on the device."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, deviations: float = SPIKE_DEVIATIONS) -> None:
+        self._deviations = deviations
         self._numbers = torch.zeros(len(_FIELDS), dtype=torch.float64, device=device)
 
     def judge(self, loss: Tensor, gradient_norm: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ class LossWatch:
         """
         mean, variance, taken, refused, in_a_row = self._numbers.unbind()
         value = loss.detach().double()
-        spike = (taken >= SETTLED_STEPS) & (value > mean + SPIKE_DEVIATIONS * variance.sqrt())
+        spike = (taken >= SETTLED_STEPS) & (value > mean + self._deviations * variance.sqrt())
         bad = spike | ~value.isfinite() | ~gradient_norm.isfinite()
         good = (~bad).double()
         # A plain mean over the first steps, then one that forgets. What is refused leaves both alone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 from rich.table import Table
 
+from harness.corpus.sources import HUB
 from harness.launch import queue
-from harness.launch.freeze import frozen_study, keep_stages
+from harness.launch.freeze import frozen_study
 from harness.launch.observe import observe
-from harness.store import Store, digest, now, write_json
+from harness.launch.stages import PATHS, found, keep_stages
+from harness.store import Store, digest, now, read_json, write_json
 from harness.verbs.look import study_name, those_where
 from harness.verbs.show import console, stderr, watch_study
 from harness.verbs.studies import not_in_slurm
@@ -24,7 +27,7 @@ from sweeps.study import load_study
 from sweeps.tasks import BUILT_IN, TaskBlock, stage_of
 
 _ENDING_SECONDS = 30.0
-_GIVEN = ("data", "train", "dev", "setting", "select", "epochs", "batch_rows", "patience", "dropout")
+_GIVEN = (*PATHS, "setting", "select", "epochs", "batch_rows", "patience", "dropout", "pool", "weights")
 _LISTS = {"rates": float, "seeds": int, "languages": str}
 
 
@@ -82,12 +85,22 @@ def _stage(store: Store, options: Namespace) -> str:
         if given:
             raise BadInput(f"--{given[0].replace('_', '-')} is for benchmarks; {options.task} takes nothing")
         return str(options.task)
-    name = Path(options.task).stem
     blocks = _blocks(options)
-    block = blocks[name] if name in blocks and not given else _block(options)
+    if options.task in blocks and not given:
+        name, block = options.task, blocks[options.task]
+    else:
+        name, block = _name(options), _block(store, options)
     stage = stage_of(name, block)
-    keep_stages(store, {stage: block.model_dump(mode="json")})
+    keep_stages(store, {stage: block.frozen()})
     return stage
+
+
+def _name(options: Namespace) -> str:
+    """What records call it."""
+    name = options.name or Path(options.task).stem + ("-random" if options.weights == "random" else "")
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", name):
+        raise BadInput(f"--name {name}: small letters, digits and - were expected")
+    return str(name)
 
 
 def _blocks(options: Namespace) -> dict[str, TaskBlock]:
@@ -100,7 +113,7 @@ def _blocks(options: Namespace) -> dict[str, TaskBlock]:
         return {}
 
 
-def _block(options: Namespace) -> TaskBlock:
+def _block(store: Store, options: Namespace) -> TaskBlock:
     from harness.evaluate.data import asked
     from harness.evaluate.tasks import task_named
 
@@ -111,16 +124,19 @@ def _block(options: Namespace) -> TaskBlock:
     for key, kind in _LISTS.items():
         if (text := getattr(options, key)) is not None:
             values[key] = text if text == "all" else _list(key, text, kind)
-    for key in ("data", "train", "dev"):
+    for key in PATHS:
         if key in values:
-            asked(task, values[key], key)
-    if options.task.endswith(".py"):
+            if not values[key].startswith(HUB) and found(store, values[key]) is None:
+                raise BadInput(f"--{key} {values[key]}: there is no such folder, here or under {store.benchmarks}")
+            asked(task, values[key])
+    if _name(options) != options.task:
         values["task"] = options.task
     try:
         return TaskBlock.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from error
+        where = f"--{str(first['loc'][0]).replace('_', '-')}" if first["loc"] else f"--task {options.task}"
+        raise BadInput(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _list(key: str, text: str, kind: Any) -> list[Any]:
@@ -137,26 +153,28 @@ def _evaluate_folder(options: Namespace) -> int:
     store = Store(options.root)
     if options.task in BUILT_IN:
         raise BadInput(f"--model is scored on benchmarks; {options.task} needs a run's corpus")
+    from harness.evaluate.driven import alone
     from harness.evaluate.published import open_published
     from harness.evaluate.stage import score_stage
 
     stage = _stage(store, options)
     model = open_published(options.model)
     folder = store.root / "evaluations" / f"{options.model.name}-{model.digest}" / stage
-    block = _block(options).model_dump(mode="json")
+    block = read_json(store.stage(stage))
     say = (stderr if options.json else console).print
-    rows = score_stage(
-        block, stage, model.tokenizer, model.make_encoder, folder, languages=None, bf16=model.bf16, say=say
-    )
+    with alone(bf16=model.bf16) as means:
+        rows = score_stage(block, stage, model.tokenizer, model, folder, languages=None, means=means, say=say)
     folder.mkdir(parents=True, exist_ok=True)
     about = {"model": str(options.model), "digest": model.digest, "stage": stage, "time": now()}
     write_json(folder / "records.json", about | {"block": block, "records": rows, "key": digest(block)})
     if options.json:
         print(json.dumps({"stage": stage, "records": rows}, indent=1))
         return 0
-    table = Table("language", "metric", "value", "by seed", "items")
+    table = Table("language", "metric", "value", "95 % interval", "majority", "items")
     for row in rows:
-        by_seed = ", ".join(f"{value:.3f}" for value in row["details"].get("by_seed", ()))
-        table.add_row(row["language"], row["metric"], f"{row['value']:.3f}", by_seed, str(row["n"]))
+        details = row["details"]
+        sure = "{:.3f} to {:.3f}".format(*details["interval"])
+        level = f"{details['majority']:.3f}" if "majority" in details else ""
+        table.add_row(row["language"], row["metric"], f"{row['value']:.3f}", sure, level, str(row["n"]))
     console.print(table)
     return 0

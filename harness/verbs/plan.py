@@ -14,6 +14,7 @@ from harness.corpus.demo import NAME as DEMO_CORPUS
 from harness.corpus.demo import demo_source
 from harness.launch.observe import observe
 from harness.launch.queue import default_slots, visible_gpus
+from harness.launch.stages import with_those_at_hand
 from harness.memory import available_bytes
 from harness.points import calibrated_points, keep_calibration, seen_points, step_flops
 from harness.store import Store, digest, read_json
@@ -78,7 +79,7 @@ def plan(options: Namespace) -> int:
 
 def _resolve(store: Store, options: Namespace, *, where: bool = True) -> tuple[Study, list[Run], bool]:
     """The study, its runs, and whether its corpus is at hand (the demo's text is pinned, so known before it is)."""
-    study = load_study(options.study, options.profile)
+    study, _ = with_those_at_hand(store, load_study(options.study, options.profile))
     corpus = Corpus.open(store, study.corpus)
     if corpus is not None:
         sizes = {code: corpus.train_bytes(code) for code in corpus.languages}

@@ -12,10 +12,11 @@ from harness.corpus.demo import NAME as DEMO_CORPUS
 from harness.corpus.demo import NOTE as DEMO_NOTE
 from harness.corpus.demo import demo_source
 from harness.launch import queue
-from harness.launch.freeze import freeze
+from harness.launch.freeze import freeze, frozen_study
 from harness.launch.observe import observe
 from harness.launch.slurm import client
 from harness.launch.slurm.submissions import submissions
+from harness.launch.stages import with_those_at_hand
 from harness.store import Store, digest
 from harness.verbs.look import pick, study_name
 from harness.verbs.setting import on_site
@@ -28,7 +29,7 @@ from sweeps.where import matches
 
 def resolve(store: Store, options: Namespace) -> tuple[Study, list[Run]]:
     """The study's runs, with `--where` applied. The demo corpus need not be there yet: its key is known."""
-    study = on_site(load_study(options.study, options.profile), options)
+    study, _ = with_those_at_hand(store, on_site(load_study(options.study, options.profile), options))
     force = bool(getattr(options, "force", False))
     corpus = Corpus.open(store, study.corpus)
     if corpus is not None:
@@ -61,6 +62,8 @@ def frozen(
     if cluster != "local":
         command += f" --cluster {cluster}"
     said = note or corpus.manifest.get("note", DEMO_NOTE)
+    for sentence in with_those_at_hand(store, load_study(options.study, options.profile))[1]:
+        stderr.print(sentence, highlight=False, soft_wrap=True)
     freeze(store, study, every, corpus_note=said, command=command, cluster=cluster)
     return study, runs, every
 
@@ -112,6 +115,6 @@ def run(options: Namespace) -> int:
     begin(store, Namespace(**vars(options) | {"where": f"id == '{one}'", "slots": 1}))
     shown = stderr if options.json else console
     finished = watch_study(store, study_name(store, options), only=one, console=shown)
-    row = observe(store, one, load_study(options.study, options.profile).stages)
+    row = observe(store, one, frozen_study(store, study_name(store, options))["evaluate"])
     print(json.dumps(row.as_json()) if options.json else f"{one}: {row.state} {row.error}".rstrip())
     return 0 if finished else 1

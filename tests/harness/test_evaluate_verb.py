@@ -64,7 +64,7 @@ def test_a_finished_study_is_scored_on_a_benchmark_once_and_its_records_say_how(
     other = answer("evaluate", "scored", "--task", "sib200", "--data", sib, *SHORT[:-1], "1", root=store.root)
     assert other["scored"] == 1 and other["stage"] != told["stage"], "another recipe is another stage"
     assert stage_records(store, run.id, "heldout"), "and nothing that was there is lost"
-    kept = list((store.run(run.id) / "tasks" / told["stage"]).glob("*.json"))
+    kept = list((store.run(run.id) / "tasks" / told["stage"]).glob("eng_Latn-*.json"))
     assert len(kept) == 1 and len(read_json(kept[0])["languages"]["eng_Latn"]["said"]) == 16, "each item's prediction"
 
 

@@ -71,7 +71,7 @@ def test_padding_does_not_change_the_states_of_real_tokens(form: str) -> None:
 @FORMS
 def test_a_classifier_does_not_see_how_far_its_batch_is_padded(form: str) -> None:
     encoder = build_masked_lm(config(form), 0).encoder
-    classifier = SequenceClassifier(encoder, 5, dropout=0.0, seed=3).eval()
+    classifier = SequenceClassifier(encoder, 5, pool="mean", dropout=0.0, seed=3).eval()
     ids = some_ids(3, 10)
     padded = torch.cat([ids, torch.full((3, 9), PAD_ID)], dim=1)
     one, other = classifier(ids, ids.ne(PAD_ID)), classifier(padded, padded.ne(PAD_ID))

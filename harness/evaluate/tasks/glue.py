@@ -90,7 +90,7 @@ class Paraphrases(Glue):
             [[one == other == "1", one == "1", other == "1"] for one, other in zip(gold, said, strict=True)],
             dtype=float,
         )
-        return [*super().scores(items, said, language), Score("f1", f1_of_class(gold, said, "1"), rows)]
+        return [*super().scores(items, said, language), Score("f1", f1_of_class(gold, said, "1"), rows, "f1")]
 
 
 class Qqp(Paraphrases):
@@ -122,4 +122,7 @@ class Stsb(Glue):
     def scores(self, items: Sequence[Item], said: Sequence[str], language: str) -> list[Score]:
         gold, found = [float(item.label) for item in items], [float(one) for one in said]
         rows = np.array([gold, found]).T
-        return [Score("pearson", pearson(gold, found), rows), Score("spearman", spearman(gold, found), rows)]
+        return [
+            Score("pearson", pearson(gold, found), rows, "pearson"),
+            Score("spearman", spearman(gold, found), rows, "spearman"),
+        ]

@@ -18,6 +18,9 @@ from sweeps.errors import BadInput
 class Questions(Extraction):
     """A benchmark with a file for each language."""
 
+    rates = (1e-5, 2e-5, 3e-5)
+    recipe: ClassVar = {"epochs": 3}
+
     tried: ClassVar[Mapping[Split, str]]
     """Names of files, with {language} in them."""
 

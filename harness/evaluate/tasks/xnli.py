@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from harness.evaluate.formats import Text, find, one_of, read_text, table
 from harness.evaluate.task import Classification, Item, Split
@@ -29,6 +30,9 @@ _UNDECIDED = "-"  # MNLI's label where its annotators did not agree
 class Xnli(Classification):
     name = "xnli"
     labels = LABELS
+    # As the authors told (rate, batch, patience, no decay); their epoch was 5,000 batches, ours a pass, 3,068 of MNLI.
+    rates = (5e-6,)
+    recipe: ClassVar = {"batch_rows": 128, "epochs": 30, "patience": 5, "decay": False}
     languages_of_task = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 
     def languages(self, data: Path) -> list[str]:

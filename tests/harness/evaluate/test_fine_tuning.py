@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from learnable import RECIPE, Letters, Run, Vowels, Which, encoder
 from tiny import documents
 
 from harness.batches.keyed import generator
@@ -18,15 +19,12 @@ from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID, Tokenizer
 from harness.evaluate.batching import padded, scoring_batches, training_batches
 from harness.evaluate.benchmark import Benchmark, Protocol
-from harness.evaluate.finetune import Recipe
+from harness.evaluate.driven import Means
 from harness.evaluate.formats import find, read_text, squad
 from harness.evaluate.predict import answers_said, tags_said
 from harness.evaluate.rows import UNSCORED, question_rows, text_rows, word_rows
-from harness.evaluate.task import Classification, Extraction, Item, QuestionItem, Split, TaggedItem, Tagging
+from harness.evaluate.task import Item, QuestionItem, Split, TaggedItem
 from harness.store import Store
-from models.encoder import Encoder
-from models.heads import build_masked_lm
-from models.sizes import EncoderConfig
 from sweeps.errors import BadInput
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -36,21 +34,6 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 def tokenizer(tiny_store: Callable[[str], Store]) -> Tokenizer:
     store = tiny_store("tasks")
     return Tokenizer(next(path.parent for path in store.tokenizers.glob("*/manifest.json")))
-
-
-class Letters:
-    """A tokenizer whose tokens are characters."""
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[3 + ord(letter) % 300 for letter in text] for text in texts]
-
-    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        return [(ids, list(range(1, len(ids) + 1))) for ids in self.encode(texts)]
-
-
-def encoder(width: int = 16) -> Encoder:
-    config = EncoderConfig(kind="modern", vocabulary=400, width=width, layers=2, heads=2, feedforward=32, positions=64)
-    return build_masked_lm(config, 1).encoder
 
 
 @given(st.text("ab ", max_size=40), st.text("cd ", max_size=40), st.integers(5, 60))
@@ -149,83 +132,31 @@ def test_length_batches_hold_half_the_padded_tokens_of_plain_ones() -> None:
     assert cost(training_batches(rows, 32, seed=0, epoch=0)) < 0.6 * cost(plain)
 
 
-# Tasks that a small encoder can learn: which letter a text holds, the letter of each word, the run of z in a context.
-
-
-class Which(Classification):
-    name = "which"
-    labels = ("b", "c")
-
-    def languages(self, data: Path) -> list[str]:
-        return ["en", "xx", "no"]
-
-    def read(self, data: Path, split: Split, language: str) -> Iterable[Item]:
-        if language == "no":
-            raise BadInput("the language no has no file")
-        draws = generator(7, "which", split, language)
-        for number in range({"train": 96, "dev": 24, "test": 40}[split]):
-            label = "bc"[int(draws.integers(2))]
-            yield Item(
-                f"{split}-{number}", "a" * int(draws.integers(1, 6)) + label + "a" * int(draws.integers(1, 6)), label
-            )
-
-
-class Vowels(Tagging):
-    name = "vowels"
-    labels = ("O", "B-V")
-
-    def languages(self, data: Path) -> list[str]:
-        return ["en"]
-
-    def read(self, data: Path, split: Split, language: str) -> Iterable[TaggedItem]:
-        draws = generator(8, "vowels", split)
-        for number in range({"train": 96, "dev": 24, "test": 40}[split]):
-            words = tuple("abcdu"[int(draws.integers(5))] for _ in range(int(draws.integers(1, 9))))
-            yield TaggedItem(f"{split}-{number}", words, tuple("B-V" if word in "au" else "O" for word in words))
-
-
-class Run(Extraction):
-    name = "run"
-
-    def languages(self, data: Path) -> list[str]:
-        return ["en"]
-
-    def read(self, data: Path, split: Split, language: str) -> Iterable[QuestionItem]:
-        draws = generator(9, "run", split)
-        for number in range({"train": 128, "dev": 24, "test": 40}[split]):
-            before, answer = "ab " * int(draws.integers(1, 5)), "z" * int(draws.integers(1, 4))
-            context = before + answer + " ba" * int(draws.integers(1, 5))
-            yield QuestionItem(f"{split}-{number}", "?", context, ((answer, len(before)),))
-
-
-RECIPE = Recipe(learning_rate=0.0, epochs=8, batch_rows=8, dropout=0.0)
-
-
 @pytest.mark.parametrize(
     ("task", "metric", "at_least"), [(Which(), "accuracy", 0.9), (Vowels(), "f1", 0.9), (Run(), "f1", 0.8)]
 )
 def test_each_head_learns_what_can_be_learned_and_what_is_done_is_read_again(
-    task: Any, metric: str, at_least: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Any, metric: str, at_least: float, tmp_path: Path, means: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     protocol = Protocol(tmp_path, rates=(1e-5, 1e-2), seeds=(0, 1), recipe=RECIPE, select="source")
-    benchmark = Benchmark(task, protocol, Letters(), encoder, tmp_path / "kept")
-    records = benchmark.run(bf16=False)
+    benchmark = Benchmark(task, protocol, Letters(), encoder, tmp_path / "kept", means)
+    records = benchmark.run()
     row = next(one for one in records if one["metric"] == metric and one["language"] == "en")
     assert row["value"] >= at_least, row
     assert row["details"]["learning_rate"] == 1e-2, "dev chose it"
     assert row["n"] == 40 and len(row["details"]["by_seed"]) == 2
-    monkeypatch.setattr("harness.evaluate.benchmark.fine_tune", None)  # nothing may be trained again
-    assert Benchmark(task, protocol, Letters(), encoder, tmp_path / "kept").run(bf16=False) == records
+    monkeypatch.setattr("harness.evaluate.benchmark.FineTuning", None)  # nothing may be trained again
+    assert Benchmark(task, protocol, Letters(), encoder, tmp_path / "kept", means).run() == records
 
 
-def test_a_language_without_a_file_is_told_and_the_others_keep_their_results(tmp_path: Path) -> None:
+def test_a_language_without_a_file_is_told_and_the_others_keep_their_results(tmp_path: Path, means: Means) -> None:
     protocol = Protocol(tmp_path, rates=(1e-2,), seeds=(0,), recipe=RECIPE, select="source")
-    benchmark = Benchmark(Which(), protocol, Letters(), encoder, tmp_path / "kept")
-    assert benchmark.problems == ["no: the language no has no file"]
-    records = benchmark.run(bf16=False)
+    benchmark = Benchmark(Which(), protocol, Letters(), encoder, tmp_path / "kept", means)
+    assert benchmark.problems == ["no is not scored: the language no has no file"]
+    records = benchmark.run()
     assert {row["language"] for row in records} == {"en", "xx"}
     with pytest.raises(BadInput, match="no language of which can be scored"):
-        Benchmark(Which(), Protocol(tmp_path, languages=("no",)), Letters(), encoder, tmp_path)
+        Benchmark(Which(), Protocol(tmp_path, languages=("no",)), Letters(), encoder, tmp_path, means)
 
 
 @pytest.mark.parametrize(
@@ -237,18 +168,20 @@ def test_a_language_without_a_file_is_told_and_the_others_keep_their_results(tmp
         ("translate-train-all", "joint", 1),
     ],
 )
-def test_settings_train_on_the_sides_they_name(tmp_path: Path, setting: Any, select: Any, models: int) -> None:
+def test_settings_train_on_the_sides_they_name(
+    tmp_path: Path, means: Means, setting: Any, select: Any, models: int
+) -> None:
     protocol = Protocol(
         tmp_path, rates=(1e-2,), seeds=(0,), recipe=RECIPE, setting=setting, select=select, languages=("en", "xx")
     )
-    benchmark = Benchmark(Which(), protocol, Letters(), encoder, tmp_path / "kept")
-    records = benchmark.run(bf16=False)
+    benchmark = Benchmark(Which(), protocol, Letters(), encoder, tmp_path / "kept", means)
+    records = benchmark.run()
     assert {row["language"] for row in records} == {"en", "xx"}
-    assert len(list((tmp_path / "kept").glob("*.json"))) == models
+    assert len(list((tmp_path / "kept").glob("*-*.json"))) == models
     assert all(row["value"] > 0.85 for row in records)
 
 
-def test_numbers_are_learned_too(tmp_path: Path) -> None:
+def test_numbers_are_learned_too(tmp_path: Path, means: Means) -> None:
     class Count(Which):
         name = "count"
         labels = ()
@@ -266,5 +199,5 @@ def test_numbers_are_learned_too(tmp_path: Path) -> None:
             return [Score("pearson", 0.0 if math.isnan(value) else value, torch.tensor([gold, found]).T.numpy())]
 
     protocol = Protocol(tmp_path, rates=(1e-2,), seeds=(0,), recipe=RECIPE, select="source", languages=("en",))
-    (row,) = Benchmark(Count(), protocol, Letters(), encoder, tmp_path / "kept").run(bf16=False)
+    (row,) = Benchmark(Count(), protocol, Letters(), encoder, tmp_path / "kept", means).run()
     assert row["value"] > 0.8

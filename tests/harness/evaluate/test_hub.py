@@ -13,17 +13,17 @@ import datasets
 import pytest
 from datasets import ClassLabel, List, Value
 from hub_folder import write_hub
+from learnable import Letters, encoder
 
 from harness.evaluate.data import Data, asked, languages_of, located, read_items, read_pairs, scored
+from harness.evaluate.driven import Means
 from harness.evaluate.hub_layouts import Form
 from harness.evaluate.stage import score_stage
 from harness.evaluate.task import Classification, Extraction, Item, Retrieval, Split, Tagging, Task
 from harness.evaluate.tasks import BY_NAME, task_named
-from harness.launch.freeze import keep_stages
+from harness.launch.stages import keep_stages
 from harness.store import Store, read_json
 from models.encoder import Encoder
-from models.heads import build_masked_lm
-from models.sizes import EncoderConfig
 from sweeps.errors import BadInput
 from sweeps.tasks import TaskBlock
 
@@ -270,7 +270,7 @@ def test_what_is_no_hub_set_of_the_task_is_told(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(BadInput, match=r"mlqa can be scored on: mlqa\.\{language\}.* was expected, it has en"):
         languages_of(BY_NAME["mlqa"], located(source, "test"))
     with pytest.raises(BadInput, match="names no data set"):
-        asked(xnli, "hf:", "data")
+        asked(xnli, "hf:")
     with pytest.raises(BadInput, match="cannot be read through datasets"):
         languages_of(xnli, located(f"hf:{tmp_path / 'gone'}", "test"))
     own = tmp_path / "parity.py"
@@ -283,7 +283,7 @@ def test_what_is_no_hub_set_of_the_task_is_told(tmp_path: Path, monkeypatch: pyt
     parity = task_named(str(own))
     assert languages_of(parity, located(str(tmp_path / "set"), "test")) == ["set"], "a user's task is given the path"
     with pytest.raises(BadInput, match="the task parity reads no Hugging Face data set"):
-        asked(parity, source, "data")
+        asked(parity, source)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(BadInput, match=r"needs the package datasets: pip install 'babelscale\[hub\]'"):
         languages_of(xnli, located(source, "test"))
@@ -302,19 +302,14 @@ def test_a_frozen_stage_names_the_set_so_that_jobs_elsewhere_find_it(
     assert (kept["train"], kept["dev"]) == ("hf:nyu-mll/multi_nli", f"{tmp_path}/mine")
 
 
-class Letters:
-    """A tokenizer whose tokens are characters."""
+class Small:
+    """A small model's encoders."""
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[3 + ord(letter) % 300 for letter in text] for text in texts]
+    def trained(self) -> Encoder:
+        return encoder()
 
-    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        return [(ids, list(range(1, len(ids) + 1))) for ids in self.encode(texts)]
-
-
-def encoder() -> Encoder:
-    config = EncoderConfig(kind="modern", vocabulary=400, width=16, layers=2, heads=2, feedforward=32, positions=64)
-    return build_masked_lm(config, 1).encoder
+    def untrained(self, seed: int) -> Encoder:
+        return encoder()
 
 
 def topics(language: str, split: str) -> Iterator[dict[str, Any]]:
@@ -324,7 +319,7 @@ def topics(language: str, split: str) -> Iterator[dict[str, Any]]:
         yield {"index_id": number, "category": label, "text": f"{language[0]} {label[0] * 5} {'xyz'[number % 3]}"}
 
 
-def test_a_model_has_the_same_records_on_a_hub_set_as_on_the_official_files(tmp_path: Path) -> None:
+def test_a_model_has_the_same_records_on_a_hub_set_as_on_the_official_files(tmp_path: Path, means: Means) -> None:
     """Of a stage with a language that neither has: it is told, the others are scored."""
     configs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for language in ("eng_Latn", "deu_Latn"):
@@ -349,8 +344,8 @@ def test_a_model_has_the_same_records_on_a_hub_set_as_on_the_official_files(tmp_
         kept, heard = tmp_path / f"kept{number}", []
         records.append(
             score_stage(
-                block.model_dump(mode="json"), "sib200@1", Letters(), encoder, kept,
-                languages=None, bf16=False, say=heard.append,
+                block.frozen(), "sib200@1", Letters(), Small(), kept,
+                languages=None, means=means, say=heard.append,
             )
         )  # fmt: skip
         said.append([line for line in heard if "not scored" in line])

@@ -1,0 +1,68 @@
+"""One rank of test_tuning_ranks.py: benchmarks at every ZeRO stage, undisturbed, and stopped and started again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from learnable import RECIPE, Letters, Run, Vowels, Which, encoder
+
+from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.driven import Means
+from harness.store import read_json
+from harness.train.errors import Stopped
+from harness.train.heartbeat import StopFlag
+from harness.train.ranks import Ranks, joined
+
+
+class StopAfter(StopFlag):
+    """Raised when it was looked at so often."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    @property
+    def raised(self) -> bool:  # type: ignore[override]
+        self.left -= 1
+        return self.left < 0
+
+
+def result(task: Vowels | Which | Run, ranks: Ranks, zero: int, folder: Path, stops: list[int]) -> dict[str, object]:
+    protocol = Protocol(
+        folder, rates=(1e-2,), seeds=(0,), recipe=replace(RECIPE, epochs=4), select="each", languages=("en",)
+    )
+    told: list[str] = []
+    for looks in [*stops, 10**9]:
+        means = Means(ranks, zero=zero, stop=StopAfter(looks))
+        benchmark = Benchmark(task, protocol, Letters(), encoder, folder, means)
+        try:
+            records = benchmark.run(told.append)
+        except Stopped:
+            assert list(folder.glob("*.part/checkpoints/step-*")), "what was done is kept"
+            continue
+        assert not list(folder.glob("*.part")), "nothing is left of what is done"
+        (kept,) = folder.glob("en-*.json")
+        return {"losses": told, "kept": read_json(kept), "value": records[0]["value"]}
+    raise AssertionError("it was never left alone")
+
+
+def main(rank: int, world: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    found = {}
+    with joined(rank, world, rank, folder / f"rendezvous-{world}") as ranks:
+        for task in (Vowels(), Which(), Run()):
+            for zero in (0, 1, 2, 3):
+                for name, stops in (("whole", []), ("stopped", [2, 3])):
+                    if name == "stopped" and not isinstance(task, Vowels):
+                        continue
+                    place = folder / f"{task.name}-{world}-at-{zero}-{name}"
+                    found[f"{task.name} {zero} {name}"] = result(task, ranks, zero, place, stops)
+    if rank == 0:
+        (folder / f"found-{world}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
