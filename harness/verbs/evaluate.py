@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,11 @@ from harness.launch.stages import PATHS, found, keep_stages
 from harness.store import Store, digest, now, read_json, write_json
 from harness.verbs.look import study_name, those_where
 from harness.verbs.show import console, stderr, watch_study
-from harness.verbs.studies import not_in_slurm
+from harness.verbs.studies import not_in_slurm, queue_ended
 from sweeps.errors import BadInput
 from sweeps.study import load_study
 from sweeps.tasks import BUILT_IN, TaskBlock, stage_of
 
-_ENDING_SECONDS = 30.0
 _GIVEN = (*PATHS, "setting", "select", "epochs", "batch_rows", "patience", "dropout", "pool", "weights")
 _LISTS = {"rates": float, "seeds": int, "languages": str}
 
@@ -40,7 +38,8 @@ def evaluate(options: Namespace) -> int:
     store = Store(options.root)
     name = study_name(store, options)
     before = frozen_study(store, name)
-    _wait_for_a_queue_that_ends(store, name, before)
+    if not queue_ended(store, name):
+        raise BadInput(f"the runs of {name} are still going: babelscale watch {name}, then evaluate")
     not_in_slurm(store, name)
     stage = _stage(store, options)
     tasks: list[str] = sorted({*before["evaluate"], stage})
@@ -55,16 +54,6 @@ def evaluate(options: Namespace) -> int:
     else:
         console.print(f"{name}: {len(lacking)} runs scored on {options.task}, {len(rows) - len(lacking)} had it")
     return 0 if finished else 1
-
-
-def _wait_for_a_queue_that_ends(store: Store, name: str, study: Mapping[str, Any]) -> None:
-    """A queue whose runs are all done is gone in a moment. Raises BadInput for one that has work."""
-    deadline = time.monotonic() + _ENDING_SECONDS
-    while queue.queue_state(store, name)["alive"]:
-        done = all(observe(store, run, study["evaluate"]).state == "done" for run in study["runs"])
-        if not done or time.monotonic() > deadline:
-            raise BadInput(f"the runs of {name} are still going: babelscale watch {name}, then evaluate")
-        time.sleep(0.2)
 
 
 def _score(store: Store, name: str, lacking: Sequence[str], options: Namespace) -> bool:

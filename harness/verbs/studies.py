@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from argparse import Namespace
 
 from harness.corpus.artefact import Corpus
@@ -79,9 +80,26 @@ def not_in_slurm(store: Store, name: str) -> None:
             )
 
 
+_ENDING_SECONDS = 30.0
+
+
+def queue_ended(store: Store, name: str) -> bool:
+    """Whether no queue has work of the study: one whose runs are all done is gone in a moment, which is waited for."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while queue.queue_state(store, name)["alive"]:
+        study = frozen_study(store, name)
+        done = all(observe(store, run, study["evaluate"]).state == "done" for run in study["runs"])
+        if not done or time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
 def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple[Study, list[Run], int]:
     """Freeze the study and start its queue where one is needed; returns the runs that are not done."""
-    not_in_slurm(store, load_study(options.study, options.profile).name)
+    name = load_study(options.study, options.profile).name
+    not_in_slurm(store, name)
+    queue_ended(store, name)  # one that is about to end would not see what is wanted now
     study, runs, every = frozen(store, options, note=note)
     missing = [run.id for run in runs if observe(store, run.id, study.stages).state != "done"]
     if missing and not queue.queue_state(store, study.name)["alive"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,42 @@ def test_a_model_folder_is_scored_by_the_same_code(
 )
 def test_benchmarks_codes_are_those_of_studies(code: str, wanted: str) -> None:
     assert study_code(code) == wanted
+
+
+def test_an_optional_benchmark_that_is_not_there_is_left_out_and_taken_up_when_it_comes(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    store = tiny_store("optional")
+    block = "{data: sib, rates: [0.01], seeds: [0], epochs: 1, languages: [eng_Latn], optional: true}"
+    text = study_text("maybe", steps=4).replace("evaluate: [heldout]", "evaluate: [heldout, sib200]")
+    path = tmp_path / "maybe.yaml"
+    path.write_text(f"{text}tasks: {{sib200: {block}}}\n", encoding="utf-8")
+    first = babelscale("submit", path, root=store.root)
+    assert first.returncode == 0 and "sib200 is left out: sib is neither here nor under" in first.stderr
+    assert babelscale("watch", "maybe", root=store.root).returncode == 0
+    assert read_json(store.studies / "maybe.json")["evaluate"] == ["heldout"]
+    shutil.copytree(sib, store.benchmarks / "sib")
+    assert babelscale("submit", path, root=store.root).returncode == 0
+    assert babelscale("watch", "maybe", root=store.root).returncode == 0
+    (run,) = read_json(store.studies / "maybe.json")["runs"]
+    assert {row["language"] for row in stage_records(store, run, "sib200")} == {"en"}
+
+    path.write_text(f"{text}tasks: {{sib200: {block.replace('data: sib', 'data: bis').replace('true', 'false')}}}\n")
+    refused = babelscale("submit", path, root=store.root)
+    assert refused.returncode == 2 and "put the benchmark's official files there" in refused.stderr
+
+
+def test_a_control_without_pretraining_has_records_of_its_own(tiny_store: Callable[[str], Store], sib: Path) -> None:
+    store = tiny_store("control")
+    _, (run,) = submit_here(store, study_text("control", steps=4))
+    finish(store, "control")
+    for extra in ([], ["--weights", "random", "--pool", "mean"]):
+        answer("evaluate", "control", "--task", "sib200", "--data", sib, *SHORT, *extra, root=store.root)
+    assert {row["details"]["weights"] for row in stage_records(store, run.id, "sib200")} == {"trained"}
+    control = stage_records(store, run.id, "sib200-random")
+    assert {row["details"]["weights"] for row in control} == {"random"} and len(control) == 3
+    low, high = control[0]["details"]["interval"]
+    assert low <= control[0]["value"] <= high
+    wrong = ["--setting", "translate-test", *SHORT]
+    ended = babelscale("evaluate", "control", "--task", "sib200", "--data", sib, *wrong, root=store.root)
+    assert ended.returncode == 2 and "test and setting: translate-test go together" in ended.stderr
