@@ -17,6 +17,12 @@ from harness.train.errors import Stopped
 from harness.train.heartbeat import StopFlag
 from harness.train.ranks import Ranks, joined
 
+GOES: dict[int, list[tuple[Vowels | Which | Run, int]]] = {
+    1: [(Vowels(), 0), (Vowels(), 3), (Which(), 0), (Run(), 0)],
+    2: [*((Vowels(), zero) for zero in (0, 1, 2, 3)), (Which(), 0), (Which(), 3), (Run(), 1)],
+}
+"""What each world size fine-tunes, at which ZeRO stage."""
+
 
 class StopAfter(StopFlag):
     """Raised when it was looked at so often."""
@@ -53,13 +59,11 @@ def main(rank: int, world: int, folder: Path) -> None:
     torch.set_num_threads(1)
     found = {}
     with joined(rank, world, rank, folder / f"rendezvous-{world}") as ranks:
-        for task in (Vowels(), Which(), Run()):
-            for zero in (0, 1, 2, 3):
-                for name, stops in (("whole", []), ("stopped", [2, 3])):
-                    if name == "stopped" and not isinstance(task, Vowels):
-                        continue
-                    place = folder / f"{task.name}-{world}-at-{zero}-{name}"
-                    found[f"{task.name} {zero} {name}"] = result(task, ranks, zero, place, stops)
+        for task, zero in GOES[world]:
+            names = {"whole": [], "stopped": [2, 3]} if isinstance(task, Vowels) else {"whole": []}
+            for name, stops in names.items():
+                place = folder / f"{task.name}-{world}-at-{zero}-{name}"
+                found[f"{task.name} {zero} {name}"] = result(task, ranks, zero, place, stops)
     if rank == 0:
         (folder / f"found-{world}.json").write_text(json.dumps(found), encoding="utf-8")
 
