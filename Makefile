@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-slow test-slurm lint lock clean
+.PHONY: help demo test test-slow test-page test-slurm lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -13,11 +13,24 @@ help:  ## this list
 demo: $(VENV)/.installed  ## from real text to the curse of multilinguality, on this machine
 	@PATH="$(CURDIR)/$(BIN):$$PATH" babelscale demo
 
-test: $(VENV)/.tests  ## all tests but the long drills (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow and not gpu and not slurm"
+# A process that tests start keeps to one thread. Tests of one file share what it prepared: a file stays together.
+JOBS ?= 2
+
+test: $(VENV)/.tests  ## all tests but the long drills (under 15 minutes on 2 cores; JOBS=8 on more)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu and not slurm and not page"
 
 test-slow: $(VENV)/.tests  ## the long drills: kills, whole demos
 	@$(BIN)/python -m pytest -m "slow"
+
+PAGE_PACKAGES := chromium chromium-driver texlive-latex-base
+
+test-page: $(VENV)/.tests  ## the report in a real browser, its LaTeX compiled (root; Debian packages)
+	@{ command -v chromium && command -v chromedriver && command -v pdflatex; } >/dev/null || { \
+	  echo "installing $(PAGE_PACKAGES)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(PAGE_PACKAGES) >/dev/null; } || { \
+	  echo "the tests need a browser and LaTeX; as root on Debian: apt-get install $(PAGE_PACKAGES)" >&2; exit 2; }
+	@BABELSCALE_PAGE_TESTS=required $(BIN)/python -m pytest -m page
 
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge slurmdbd mariadb-server
 

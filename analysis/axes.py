@@ -7,25 +7,68 @@ vocabulary. A contrast is only about language count if everything else stands st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-_MAY_DIFFER = ["vocabulary", "kind", "batch_tokens", "steps", "layers"]
+from analysis.records import AXES, OTHER_AXES
+
+_MAY_DIFFER = ["vocabulary", "kind", "batch_tokens", "steps", "layers", *OTHER_AXES]
 """What can tell apart two cells of the same languages, width and alpha."""
+
+
+_MOVING = ["vocabulary", "kind", "batch_tokens", "steps", "tokenizer_languages", "text_bytes"]
+"""What a reader must be told of where it moves along with the axis."""
+
+
+def words(axis: str) -> str:
+    """The name of an axis as a reader meets it."""
+    named = {"tokenizer_algorithm": "tokenizer", "kind": "architecture", "sampling": "drawn by"}
+    return named.get(axis, axis.replace("_", " "))
+
+
+def telling(rows: pd.DataFrame, names: Sequence[str] = AXES) -> list[str]:
+    """The axes among `names` that tell rows apart, less what just follows the language count K: the set of languages,
+    and those of a tokenizer that is trained anew for each set."""
+    apart = [name for name in names if rows[name].nunique(dropna=False) > 1]
+    if "K" not in apart:
+        return apart
+    at_k = rows.groupby("K")
+    follows = [name for name in ("languages", "tokenizer_languages") if at_k[name].nunique(dropna=False).max() == 1]
+    return [name for name in apart if name not in follows]
+
+
+def goes_without_saying(axis: str, value: object) -> bool:
+    """That languages are drawn by an alpha is told with the alpha."""
+    return axis == "sampling" and value == "alpha"
+
+
+def shown(value: object) -> str:
+    """A value of an axis as a reader meets it: whole numbers without a point, an infinite text as all of it."""
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value) or math.isinf(value):
+        return "none" if math.isnan(value) else "all"
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:g}"
 
 
 @dataclass(frozen=True)
 class Slice:
     """Rows whose cells differ along one axis (and width) only.
 
-    axis: "K" or "alpha". fixed: what all rows share, for captions. cautions: what a reader must know about the choice.
+    axis: the column that varies. fixed: what all rows share, for captions. cautions: what a reader must know about the
+    choice, without a stop. out: how many runs the cautions tell to be left out. arm: the axes that all rows share, with
+    their values, by which runs that are still missing are told from those of other arms.
     """
 
     rows: pd.DataFrame
     axis: str
     fixed: dict[str, object]
     cautions: tuple[str, ...]
+    out: int = 0
+    arm: Mapping[str, object] = field(default_factory=dict)
 
 
 def language_axis(df: pd.DataFrame) -> Slice:
@@ -35,14 +78,14 @@ def language_axis(df: pd.DataFrame) -> Slice:
     """
     if df.empty:
         return Slice(df, "K", {}, ())
-    by_alpha = df.groupby("alpha", dropna=False)
-    counts = by_alpha.agg(points=("K", "nunique"), runs=("run", "nunique"), rows=("run", "size")).reset_index()
+    by_alpha = _runs(df, ["K", "alpha"]).groupby("alpha", dropna=False)
+    counts = by_alpha.agg(points=("K", "nunique"), runs=("run", "size")).reset_index()
+    counts["rows"] = df.groupby("alpha", dropna=False).size().to_numpy()
     counts["off"] = (counts["alpha"] - 0.3).abs()
     order = counts.sort_values(["points", "runs", "rows", "off", "alpha"], ascending=[False, False, False, True, True])
     alpha = order["alpha"].iloc[0]
     rows = df[df["alpha"].isna()] if pd.isna(alpha) else df[df["alpha"] == alpha]
-    rows, cautions = _one_arm(rows, "K")
-    return Slice(rows, "K", {"alpha": None if pd.isna(alpha) else float(alpha)}, cautions)
+    return _one_arm(rows, "K", {"alpha": None if pd.isna(alpha) else float(alpha)})
 
 
 def alpha_axis(df: pd.DataFrame) -> Slice:
@@ -52,15 +95,56 @@ def alpha_axis(df: pd.DataFrame) -> Slice:
         return Slice(known, "alpha", {}, ())
     counts = known.groupby("K")["alpha"].nunique().reset_index()
     k = int(counts.sort_values(["alpha", "K"], ascending=False)["K"].iloc[0])
-    rows, cautions = _one_arm(known[known["K"] == k], "alpha")
-    several = rows.groupby("width")["alpha"].transform("nunique") > 1
-    return Slice(rows[several], "alpha", {"K": k}, cautions)
+    part = _one_arm(known[known["K"] == k], "alpha", {"K": k})
+    several = part.rows.groupby("width")["alpha"].transform("nunique") > 1
+    return part if several.all() else replace(part, rows=part.rows[several])
 
 
-def _one_arm(rows: pd.DataFrame, axis: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) -> Slice:
+    """The runs that differ in `axes` (and seed) only, out of all such sets the one with most cells, then most runs.
+
+    follow: what may move along with the axes because the study derives it (width at a constant total).
+    """
+    axis = axes[0]
+    if df.empty:
+        return Slice(df, axis, {}, ())
+    still = [name for name in AXES if name not in axes and name not in follow]
+    runs = _runs(df, ["seed", *AXES])
+    code = runs.groupby(still, dropna=False, sort=True).ngroup()
+    cells = pd.Series(list(runs[list(axes)].fillna("none").itertuples(index=False, name=None)), index=runs.index)
+    sizes = (
+        pd.DataFrame({"code": code, "cell": cells})
+        .groupby("code")
+        .agg(cells=("cell", "nunique"), runs=("cell", "size"))
+    )
+    best = sizes.sort_values(["cells", "runs"], ascending=False, kind="stable").index[0]
+    kept = runs[code == best]
+    left_out = len(runs) - len(kept)
+    cautions = (_left_out(left_out, kept.iloc[0], telling(runs, still)),) if left_out else ()
+    fixed: dict[str, object] = {str(name): kept[name].iloc[0] for name in ("K", "alpha", "width") if name in still}
+    arm = {str(name): kept[name].iloc[0] for name in still}
+    return Slice(_of_runs(df, kept, runs), axis, fixed, cautions, left_out, arm)
+
+
+def _runs(df: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The first row of each run: its id and the columns."""
+    return df.loc[~df["run"].duplicated(), ["run", *columns]]
+
+
+def _of_runs(df: pd.DataFrame, kept: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the runs kept; the table itself where that is all of them, for a copy of a large one takes long."""
+    return df if len(kept) == len(every) else df[df["run"].isin(kept["run"])]
+
+
+def _same(table: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
+    """Where a table's cells equal a row's; NaN equals NaN."""
+    return (table == row) | (table.isna() & row.isna())
+
+
+def _one_arm(rows: pd.DataFrame, axis: str, fixed: dict[str, object]) -> Slice:
     """Keep one arm where several cells share K, width and alpha: the one with the most runs."""
     cell = ["K", "width", "alpha"]
-    every = rows[["run", "seed", "languages", *cell, *_MAY_DIFFER]].drop_duplicates("run")
+    every = _runs(rows, ["seed", "languages", *cell, *_MAY_DIFFER])
     runs = _one_nesting(every)
     cautions: list[str] = []
     if len(runs) < len(every):
@@ -68,20 +152,20 @@ def _one_arm(rows: pd.DataFrame, axis: str) -> tuple[pd.DataFrame, tuple[str, ..
     crowded = runs.groupby([*cell, "seed"], dropna=False)
     apart = [name for name in _MAY_DIFFER if (crowded[name].nunique() > 1).any()]
     if apart:
-        arms = runs.groupby(apart).agg(points=(axis, "nunique"), runs=("run", "size")).reset_index()
+        arms = runs.groupby(apart, dropna=False).agg(points=(axis, "nunique"), runs=("run", "size")).reset_index()
         best = arms.sort_values(["points", "runs", *apart], ascending=False).iloc[0]
-        chosen = runs[(runs[apart] == best[apart]).all(axis=1)]
+        chosen = runs[_same(runs[apart], best[apart]).all(axis=1)]
         left_out = len(runs) - len(chosen)
-        shown = ", ".join(f"{name} {_short(best[name])}" for name in apart)
-        cautions.append(f"runs that differ elsewhere are left out here ({left_out}); kept: {shown}")
+        cautions.append(_left_out(left_out, best, apart))
         runs = chosen
-    repeats = int((runs.groupby([*cell, "seed"], dropna=False).size() > 1).sum())
+    repeats = int((runs.groupby([*cell, "languages", "seed"], dropna=False).size() > 1).sum())
     if repeats:
         cautions.append(f"{repeats} cells hold several runs with one seed, which differ outside these axes: averaged")
-    moving = [name for name in ("vocabulary", "kind", "batch_tokens", "steps") if runs[name].nunique() > 1]
+    moving = [name for name in _MOVING if runs[name].nunique() > 1]
     if moving:
-        cautions.append(f"not only {axis} differs between these cells: so does {', '.join(moving)}")
-    return rows[rows["run"].isin(runs["run"])], tuple(cautions)
+        cautions.append(f"not only {axis} differs between these cells: so does {', '.join(map(words, moving))}")
+    arm: dict[str, object] = {name: runs[name].iloc[0] for name in _MAY_DIFFER if runs[name].nunique(dropna=False) == 1}
+    return Slice(_of_runs(rows, runs, every), axis, fixed, tuple(cautions), len(every) - len(runs), arm)
 
 
 def _one_nesting(runs: pd.DataFrame) -> pd.DataFrame:
@@ -91,15 +175,25 @@ def _one_nesting(runs: pd.DataFrame) -> pd.DataFrame:
     """
     kept: list[str] = []
     above: set[str] | None = None
-    for _, at_k in sorted(runs.groupby("K"), key=lambda pair: -pair[0]):
+    for k, at_k in sorted(runs.groupby("K"), key=lambda pair: -pair[0]):
         counts = at_k["languages"].value_counts()
         inside = {s: n for s, n in counts.items() if above is None or set(s.split(",")) <= above}
+        if k == 1:  # a model for each language: these are no rival sets
+            kept += list(counts.index)
+            continue
         choice = min(inside or dict(counts), key=lambda s: (-counts[s], s))
         above = set(choice.split(","))
         kept.append(choice)
     return runs[runs["languages"].isin(kept)]
 
 
+def _left_out(count: int, kept: pd.Series, apart: Sequence[str]) -> str:
+    named = ", ".join(
+        f"{words(name)} {_short(kept[name])}" for name in apart if not goes_without_saying(name, kept[name])
+    )
+    return f"runs that differ elsewhere are left out here ({count}); kept: {named}"
+
+
 def _short(value: object) -> str:
-    text = str(value)
+    text = shown(value)
     return text if len(text) <= 24 else text[:23] + "…"

@@ -4,13 +4,18 @@ going to leave."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from analysis.axes import goes_without_saying, shown, telling, words
 from analysis.records import AXES, Study
 from analysis.statistics import BITS, group_mean, scored
 
 UNIGRAM = "unigram_bits_per_byte"
 CORE = "core"
+_MOST = 6
+"""Cells that a sentence names."""
 
 
 def unigram_level(rows: pd.DataFrame, languages: tuple[str, ...]) -> float:
@@ -46,25 +51,32 @@ def sentence(table: pd.DataFrame) -> str:
     """
     if table.empty:
         return ""
+    named = ("K", "alpha", "width", "languages")
+    varied = [name for name in telling(table) if name not in named]
     core = table[table["group"] == CORE]
     judged = table if core.empty else core
     others = table.drop(judged.index)
     behind = judged[judged["margin"] <= 0].sort_values("margin")
     if not behind.empty:
         return (
-            f"not past the unigram plateau: {_named(behind)}. These cells know little more than how often each piece "
-            f"comes: give them a longer budget before they are compared"
+            f"not past the unigram plateau: {_named(behind, varied)}. These cells know little more than how often each "
+            "piece comes: give them a longer budget before they are compared"
         )
     least = judged.loc[judged["margin"].idxmin()]
-    text = f"every cell ends past the unigram plateau, by {least['margin']:.3f} bits per byte or more ({_cell(least)})"
+    margin = f"{least['margin']:.3f} bits per byte or more ({_cell(least, varied)})"
+    text = f"every cell ends past the unigram plateau, by {margin}"
     starved = others[others["margin"] <= 0].sort_values("margin")
-    return text if starved.empty else f"{text}; behind it though is the {_named(starved)}"
+    return text if starved.empty else f"{text}; behind it though is the {_named(starved, varied)}"
 
 
-def _named(rows: pd.DataFrame) -> str:
-    return "; ".join(f"{_cell(row)} by {row['margin']:+.3f}" for _, row in rows.iterrows())
+def _named(rows: pd.DataFrame, varied: Sequence[str]) -> str:
+    """The cells (and groups) that lie farthest behind, and how many more do."""
+    shown = [f"{_cell(row, varied)} by {row['margin']:+.3f}" for _, row in rows.head(_MOST).iterrows()]
+    more = len(rows) - _MOST
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 
 
-def _cell(row: pd.Series) -> str:
+def _cell(row: pd.Series, varied: Sequence[str]) -> str:
     alpha = "" if pd.isna(row["alpha"]) else f", alpha {row['alpha']:g}"
-    return f"{row['group']} group at K {row['K']:g}{alpha}, width {row['width']:g}"
+    more = "".join(f", {words(name)} {shown(row[name])}" for name in varied if not goes_without_saying(name, row[name]))
+    return f"{row['group']} group at K {row['K']:g}{alpha}, width {row['width']:g}{more}"

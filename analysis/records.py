@@ -8,9 +8,11 @@ A store holds, for each run, `run.json` (its axes), `records.jsonl` (what was me
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +23,9 @@ import pandas as pd
 from sweeps.errors import BadInput
 
 SCHEMA = 1
-"""Version of `COLUMNS`, and of the JSON files read here."""
+"""Version of the JSON files read here."""
+TABLE_SCHEMA = 2
+"""Version of `COLUMNS`: of a table written as Parquet."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,27 @@ COLUMNS: dict[str, Column] = {
     "n": Column("int64", "items behind the value (masked tokens, sentences)"),
     "chance": Column("float64", "accuracy of guessing evenly among the classes; NaN where none applies"),
     "majority": Column("float64", "accuracy of always naming the commonest class; NaN where it was not recorded"),
+    "sampling": Column("str", "what shares languages out: alpha, or unimax and its most epochs"),
+    "tokenizer_languages": Column("int64", "languages the tokenizer was trained on; 0 where that was not recorded"),
+    "tokenizer_alpha": Column("float64", "exponent of the tokenizer's own sampling; NaN where it was not recorded"),
+    "tokenizer_algorithm": Column("str", "unigram or bpe; empty where it was not recorded"),
+    "text_bytes": Column("float64", "bytes of text a language may have at most; infinite where all of it"),
+    "learning_rate": Column("float64", "peak learning rate; NaN where it was not recorded"),
 }
 
 KEY = ["run", "step", "task", "split", "language", "metric"]
 """What makes a row unique. A number measured twice is kept once, as it was written last."""
 
-AXES = ["K", "alpha", "vocabulary", "kind", "width", "layers", "batch_tokens", "steps", "languages"]
+OTHER_AXES = ["sampling", "tokenizer_languages", "tokenizer_alpha", "tokenizer_algorithm", "text_bytes"]
+"""Axes that are read from a run's science."""
+AXES = ["K", "alpha", "vocabulary", "kind", "width", "layers", "batch_tokens", "steps", "languages", *OTHER_AXES]
 """What a cell is made of, seed apart."""
 
 _RUN_AXES = [*list(COLUMNS)[1 : list(COLUMNS).index("seed")], "seed"]
 _ROW_FIELDS = ("step", "task", "split", "language", "metric", "value", "n")
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "str": (str, "a text"), "int64": (int, "a whole number"), "float64": ((int, float), "a number"),
+}  # fmt: skip
 _ORDER = ["K", "languages", "alpha", "vocabulary", "kind", "width", "layers", "steps", "seed", *KEY]
 
 
@@ -85,6 +100,12 @@ class Study:
     runs: tuple[str, ...]
     command: str
     planned: dict[str, dict[str, Any]]
+    evaluate: tuple[str, ...] = ()
+    """What was asked to be scored: heldout, intents, benchmark stages (`sib200@1f2e3d4c`). Empty: not written down."""
+
+    def asks_for(self, stage: object) -> bool:
+        """Whether a record of this stage is the study's: not another study's, nor of files that have changed since."""
+        return not stage or not self.evaluate or stage in self.evaluate
 
     def group(self, name: str) -> tuple[str, ...]:
         """The languages of a group, or () where the study has no such group."""
@@ -115,7 +136,13 @@ def load_study(root: Path, name: str) -> Study:
     groups = raw.get("groups") or {}
     if not isinstance(groups, dict):
         raise BadInput(f"{path}: groups must be an object of language lists; submit the study again")
-    runs = tuple(dict.fromkeys(str(run) for run in raw.get("runs") or ()))
+    if str(raw.get("name", name)) != name:
+        raise BadInput(f"{path} holds the study {raw['name']!r}: give the file that name, or submit the study again")
+    lists = {field: raw.get(field) or [] for field in ("runs", "findings", "evaluate")}
+    for field, value in (lists | {f"groups.{group}": own for group, own in groups.items()}).items():
+        if not isinstance(value, list):
+            raise BadInput(f"{path}: {field} is {value!r}, a list was expected; submit the study again")
+    runs = tuple(dict.fromkeys(map(str, lists["runs"])))
     planned = {}
     for run in runs:
         if (root / "runs" / run / "run.json").is_file():
@@ -123,7 +150,7 @@ def load_study(root: Path, name: str) -> Study:
     return Study(
         name=str(raw.get("name", name)),
         question=str(raw.get("question") or ""),
-        findings=tuple(str(f) for f in raw.get("findings") or ()),
+        findings=tuple(map(str, lists["findings"])),
         profile=str(raw.get("profile") or ""),
         corpus=str(raw.get("corpus") or ""),
         corpus_note=str(raw.get("corpus_note") or ""),
@@ -131,6 +158,7 @@ def load_study(root: Path, name: str) -> Study:
         runs=runs,
         command=str(raw.get("command") or ""),
         planned=planned,
+        evaluate=tuple(map(str, lists["evaluate"])),
     )
 
 
@@ -140,19 +168,47 @@ def completeness(root: Path, study: Study) -> Completeness:
     return Completeness(len(study.runs), len(study.runs) - len(missing), missing)
 
 
-def collect(root: Path, study: Study) -> pd.DataFrame:
-    """Every record of every finished run of the study: a table with `COLUMNS`, in an order that never varies."""
+def collect(root: Path, study: Study, notes: list[str] | None = None) -> pd.DataFrame:
+    """Every record of every finished run of the study: a table with `COLUMNS`, in an order that never varies.
+
+    A number measured twice is kept as it was written last; of benchmarks, the stages that the study asks for count.
+    `notes` is given a sentence for each thing that a reader of the table must know and cannot see in it: numbers
+    measured twice with different results, runs of mixed versions.
+    """
     rows: list[dict[str, Any]] = []
+    versions: dict[Any, int] = {}
     for run in study.runs:
         folder = root / "runs" / run
         if not (folder / "done.json").is_file():
             continue
         axes = study.planned.get(run) or _axes(folder / "run.json")
-        rows.extend(_records(folder / "records.jsonl", run, axes))
+        versions[axes["version"]] = versions.get(axes["version"], 0) + 1
+        rows.extend(_records(folder / "records.jsonl", run, axes, study))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table = table.astype({name: column.dtype for name, column in COLUMNS.items()})
+    if notes is not None:
+        notes += _conflicts(table)
+        if len(versions) > 1:
+            shown = ", ".join(f"{count} of version {name}" for name, count in sorted(versions.items(), key=str))
+            notes.append(
+                f"runs of mixed versions of the recipe's meaning stand in one table ({shown}); train them anew"
+            )
     table = table.drop_duplicates(KEY, keep="last")
     return table.sort_values(_ORDER, kind="stable").reset_index(drop=True)
+
+
+def _conflicts(table: pd.DataFrame) -> list[str]:
+    """A sentence on numbers that were measured twice and differ."""
+    again = table[table.duplicated(KEY, keep=False)]
+    if again.empty:
+        return []
+    differ = again.groupby(KEY)["value"].nunique(dropna=False)
+    differ = differ[differ > 1]
+    if differ.empty:
+        return []
+    run, step, task, _, language, metric = differ.index[0]
+    example = f"{metric} of {task}, {language}, step {step} of {run}"
+    return [f"{len(differ)} numbers were measured twice with different results, the later ones count ({example})"]
 
 
 def read_metrics(run_dir: Path) -> pd.DataFrame:
@@ -164,7 +220,7 @@ def read_metrics(run_dir: Path) -> pd.DataFrame:
     path = run_dir / "metrics.jsonl"
     if not path.is_file():
         return pd.DataFrame(columns=["attempt", "step", "loss"])
-    table = pd.DataFrame(list(_lines(path, torn_end=True)))
+    table = pd.DataFrame(list(json_lines(path, torn_end=True)))
     if table.empty:
         return pd.DataFrame(columns=["attempt", "step", "loss"])
     if not {"attempt", "step"} <= set(table.columns):
@@ -181,7 +237,7 @@ def write_parquet(df: pd.DataFrame, path: Path) -> None:
     types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
     schema = pa.schema(
         [pa.field(name, types[c.dtype], metadata={"doc": c.doc}) for name, c in COLUMNS.items()],
-        metadata={"babelscale.records.schema": str(SCHEMA)},
+        metadata={"babelscale.records.schema": str(TABLE_SCHEMA)},
     )
     buffer = BytesIO()
     pq.write_table(pa.Table.from_pandas(df[list(COLUMNS)], schema=schema, preserve_index=False), buffer)
@@ -200,9 +256,9 @@ def read_parquet(path: Path) -> pd.DataFrame:
     except pa.ArrowInvalid as error:
         raise BadInput(f"{path} is not a Parquet file; run `babelscale collect` to write it again") from error
     found = (table.schema.metadata or {}).get(b"babelscale.records.schema", b"none").decode()
-    if found != str(SCHEMA):
+    if found != str(TABLE_SCHEMA):
         raise BadInput(
-            f"{path} holds records of schema {found}, this version reads {SCHEMA}; run `babelscale collect` again"
+            f"{path} holds records of schema {found}, this version reads {TABLE_SCHEMA}; run `babelscale collect` again"
         )
     df = table.to_pandas()
     return df.astype({name: column.dtype for name, column in COLUMNS.items()})
@@ -241,50 +297,72 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def _axes(path: Path) -> dict[str, Any]:
     """The axes of one run as columns of the table."""
-    axes = _read_object(path).get("axes")
+    described = _read_object(path)
+    axes = described.get("axes")
     absent = [name for name in _RUN_AXES if not isinstance(axes, dict) or name not in axes]
     if not isinstance(axes, dict) or absent:
         raise BadInput(f"{path}: axes lacks {', '.join(absent)}; submit the study again to have it rewritten")
+    if not isinstance(axes["languages"], list):
+        raise BadInput(f"{path}: axes.languages is {axes['languages']!r}, a list was expected; submit the study again")
     values = {name: axes[name] for name in _RUN_AXES}
     values["languages"] = ",".join(str(code) for code in axes["languages"])
     values["alpha"] = float("nan") if axes["alpha"] is None else axes["alpha"]
+    science = described.get("science") or {}
+    if not isinstance(science, dict):
+        raise BadInput(f"{path}: science is {science!r}, an object was expected; submit the study again")
+    values |= _from_science(science, axes)
     try:
         for name, value in values.items():
+            if name not in COLUMNS:
+                continue
             kind = COLUMNS[name].dtype
             values[name] = str(value) if kind == "str" else int(value) if kind == "int64" else float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{path}: axes.{name} is {value!r}, a number was expected; submit the study again") from error
     return values
 
 
-def _records(path: Path, run: str, axes: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _from_science(science: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells runs apart beside their axes."""
+    tokenizer, sampling = science.get("tokenizer") or {}, science.get("sampling") or {}
+    unimax = sampling.get("kind") == "unimax"
+    return {
+        "sampling": f"unimax {sampling.get('max_epochs', '')}".strip() if unimax else "alpha",
+        "tokenizer_languages": len(tokenizer.get("languages") or ()),
+        "tokenizer_alpha": tokenizer.get("alpha", float("nan")),
+        "tokenizer_algorithm": tokenizer.get("algorithm", ""),
+        "text_bytes": science.get("text_bytes", float("inf")),
+        "learning_rate": axes.get("learning_rate", float("nan")),
+        "version": science.get("version", ""),
+    }
+
+
+def _records(path: Path, run: str, axes: dict[str, Any], study: Study) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return  # a run may be done with nothing evaluated yet
-    for number, row in enumerate(_lines(path, torn_end=False), start=1):
+    for number, row in enumerate(json_lines(path, torn_end=False), start=1):
         absent = [name for name in _ROW_FIELDS if row.get(name) is None]
         if row.get("schema") != SCHEMA or absent or row.get("run") != run:
             why = f"lacks {', '.join(absent)}" if absent else f"is not a record of {run} in schema {SCHEMA}"
             raise BadInput(f"{path}, record {number}, {why}; evaluate the run again")
-        details = row.get("details") or {}
-        error = row.get("standard_error")
-        yield {
-            "run": run,
-            **axes,
-            **{name: row[name] for name in _ROW_FIELDS},
-            "standard_error": float("nan") if error is None else error,
-            "chance": _optional(details, "chance"),
-            "majority": _optional(details, "majority"),
-        }
+        details = row.get("details")
+        details = details if isinstance(details, dict) else {}
+        if not study.asks_for(details.get("stage")):
+            continue
+        given = {name: row[name] for name in _ROW_FIELDS} | {"standard_error": row.get("standard_error")}
+        given |= {name: details.get(name) for name in ("chance", "majority")}
+        for name, value in given.items():
+            wanted = _KINDS[COLUMNS[name].dtype]
+            if value is not None and not (isinstance(value, wanted[0]) and not isinstance(value, bool)):
+                raise BadInput(f"{path}, record {number}: {name} is {value!r}, not {wanted[1]}; evaluate the run again")
+        yield {"run": run, **axes, **{name: math.nan if value is None else value for name, value in given.items()}}
 
 
-def _optional(details: dict[str, Any], name: str) -> float:
-    value = details.get(name)
-    return float("nan") if value is None else float(value)
-
-
-def _lines(path: Path, torn_end: bool) -> Iterator[dict[str, Any]]:
-    """Objects of a JSON-lines file. With `torn_end`, a last line that a crash cut short is passed over."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+def json_lines(path: Path, torn_end: bool, without: re.Pattern[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Objects of a JSON-lines file. With `torn_end`, a last line that a crash cut short is passed over. `without`: what
+    is cut out before reading."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = (without.sub("", text) if without else text).split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -16,7 +16,9 @@ from harness.arguments.bench import add_bench
 from harness.arguments.corpus import add_corpus
 from harness.arguments.evaluate import EVALUATE, add_evaluate
 from harness.arguments.plan import PLAN, add_plan
+from harness.arguments.results import COLLECT, FIGURES, REPORT, add_collect, add_figures, add_report
 from harness.arguments.tokenizer import add_tokenizer
+from harness.arguments.track import add_track
 from harness.launch.causes import ADVICE
 from harness.launch.slurm.client import Refused
 from sweeps.errors import BadInput
@@ -157,16 +159,16 @@ def parser() -> argparse.ArgumentParser:
         verb("evaluate", "evaluate:evaluate", "score a study's runs, or a model, on a task", EVALUATE, json=True)
     )
 
-    for name, help in (
-        ("collect", "the records of a study as one Parquet table"),
-        ("figures", "draw a study's figures"),
-        ("report", "figures, verdicts and tables as one HTML page"),
-    ):
-        study(verb(name, f"results:{name}", help, json=True), where=False)
+    add_collect(verb("collect", "results:collect", "the records of studies as Parquet, CSV, LaTeX", COLLECT, json=True))
+    add_figures(verb("figures", "results:figures", "draw the figures of studies", FIGURES, json=True))
+    add_report(
+        verb("report", "results:report", "verdicts, laws, figures and tables: a page and LaTeX", REPORT, json=True)
+    )
     export = verb("export", "results:export", "a model folder that transformers loads (gated models excepted)")
     export.add_argument("run", metavar="RUN", help="id of a finished run")
     export.add_argument("folder", metavar="DIR", help="a folder that does not exist yet")
 
+    add_track(verbs, common)
     add_bench(verbs, common)
     return top
 

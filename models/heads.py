@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.cross_entropy import TableGradient, mean_cross_entropy
 from models.encoder import LAYER_NORM_EPS, Encoder, init_weights
 from models.sizes import EncoderConfig
+from models.transformers_encoder import Body
 
 Pool = Literal["first", "mean"]
 
@@ -95,7 +96,7 @@ class SequenceClassifier(nn.Module):
     dropout, linear: RoBERTa's classification head to the letter.
     """
 
-    def __init__(self, encoder: Encoder, classes: int, *, pool: Pool, dropout: float, seed: int) -> None:
+    def __init__(self, encoder: Body, classes: int, *, pool: Pool, dropout: float, seed: int) -> None:
         super().__init__()
         self.pool = pool
         width = encoder.config.width
@@ -119,7 +120,7 @@ class TokenClassifier(nn.Module):
     """Encoder with a linear layer over each token's state: ids (B, T) to logits (B, T, Y). With two classes, begin and
     end of an answer, it is SQuAD's head."""
 
-    def __init__(self, encoder: Encoder, classes: int, *, dropout: float, seed: int) -> None:
+    def __init__(self, encoder: Body, classes: int, *, dropout: float, seed: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.encoder.embedding.tokens.tied = False

@@ -32,6 +32,16 @@ class PrepareBlock(Strict):
     """Default: that of the runs."""
 
 
+class TrackBlock(Strict):
+    """Where runs are shown while they train (`harness.track`): Weights & Biases."""
+
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """auto: online where a key of W&B is configured, else disabled. The variable WANDB_MODE goes before this."""
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "babelscale"
+    entity: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] | None = None
+    """A user or team. Default: the key's own."""
+
+
 class ExecutionRule(Strict):
     """What cells that meet a condition (`sweeps.where`) are executed with, in place of the study's own values."""
 
@@ -91,6 +101,7 @@ class ExecutionBlock(Strict):
     python: str | None = None
     """What starts Python in a job, if not the interpreter that submits: a line of shell, e.g. with a container."""
     prepare: PrepareBlock = PrepareBlock()
+    track: TrackBlock = TrackBlock()
     rules: tuple[ExecutionRule, ...] = ()
     """Other values for cells that meet a condition; where several meet, the later one wins."""
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from sweeps.strict import Positive, Strict
 
@@ -26,9 +26,11 @@ class TaskBlock(Strict):
     train: str | None = None
     """Another folder, file or hf: set to train on, of the same format. Default: `data`."""
     dev: str | None = None
-    """Another for the source language's dev side; with `select: source`."""
+    """Another for the source language's dev side."""
     test: str | None = None
     """Another folder for the sides that are scored: with `translate-test`, their translations into the source."""
+    split: Literal["dev", "test"] | None = None
+    """The side that is scored. Default: test, or dev where a benchmark keeps the labels of its test side to itself."""
     setting: Literal["zero-shot", "translate-test", "translate-train", "translate-train-all"] = "zero-shot"
     select: Literal["source", "joint", "each"] = "joint"
     """Whose dev sets choose learning rate and epoch: the source language's, all together (#M = 1), each its own."""
@@ -48,6 +50,13 @@ class TaskBlock(Strict):
     """`random`: a control, the same model before any pretraining."""
     optional: bool = False
     """Where the data is not at hand at submit, leave the benchmark out and say so, instead of refusing the study."""
+    _files: str | None = PrivateAttr(default=None)
+
+    def with_files(self, digest: str | None) -> TaskBlock:
+        """The block of these files: changed ones, at the same place, are another stage and scored anew."""
+        block = self.model_copy()
+        block._files = digest
+        return block
 
     @model_validator(mode="after")
     def _has_translations(self) -> TaskBlock:
@@ -57,7 +66,9 @@ class TaskBlock(Strict):
 
     def frozen(self) -> dict[str, Any]:
         """What makes a stage: everything but whether it may be left out."""
-        return self.model_dump(mode="json", exclude={"optional"})
+        left = {"optional"} | ({"split"} if self.split is None else set())  # stages from before it was a key stay
+        files = {} if self._files is None else {"files": self._files}
+        return self.model_dump(mode="json", exclude=left) | files
 
 
 def stage_of(name: str, block: TaskBlock) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch load
+os.environ["WANDB_MODE"] = "disabled"  # a developer's key is not for tests; those of tracking say otherwise
 
 from hypothesis import HealthCheck, settings
 

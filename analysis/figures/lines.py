@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from analysis.axes import Slice
+from analysis.axes import Slice, words
 from analysis.figures import style
 from analysis.records import Completeness, Study
 from analysis.statistics import t_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_T = TypeVar("_T")
 
 
 def summarise(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -29,33 +31,29 @@ def summarise(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds", "points"])
 
 
-def draw_line(
-    axes: Axes, points: pd.DataFrame, x: str, factor: float, aside: float, look: style.Series, label: str
+def draw_at(
+    axes: Axes, points: pd.DataFrame, at: Sequence[float], beside: Sequence[float], look: style.Series, label: str
 ) -> None:
     """One series: a line through the means, 95 % intervals, faint points of the seeds; hollow where one seed stands.
 
-    factor moves the series, and aside its seeds from their mean, along a log axis.
+    at, beside: places on the axis of the means and of their seeds.
     """
-    at = points[x] * factor
     axes.plot(at, points["mean"], color=look.colour, linestyle=look.line, zorder=3)
-    for place, row in zip(at, points.itertuples(), strict=True):
-        if row.seeds > 1:
-            left = [place / aside] * len(row.points)
-            axes.plot(left, row.points, look.marker, color=look.colour, alpha=0.45, ms=3, mew=0, zorder=2)
-        if not math.isnan(row.low):
-            axes.errorbar(
-                [place], [row.mean], yerr=[[row.mean - row.low], [row.high - row.mean]], color=look.colour,
-                capsize=2, elinewidth=0.9, capthick=0.9, fmt="none", zorder=3,
-            )  # fmt: skip
-        face = look.colour if row.seeds > 1 else "white"
-        axes.plot([place], [row.mean], look.marker, color=look.colour, mfc=face, mew=1, zorder=4)
+    rows = list(zip(at, beside, points.itertuples(), strict=True))
+    seeds = [(left, value) for _, left, row in rows if row.seeds > 1 for value in row.points]
+    if seeds:
+        axes.plot(*zip(*seeds, strict=True), look.marker, color=look.colour, alpha=0.45, ms=3, mew=0, zorder=2)
+    bars = [(place, row.mean, row.mean - row.low, row.high - row.mean) for place, _, row in rows if row.low == row.low]
+    if bars:
+        xs, ys, down, up = zip(*bars, strict=True)
+        axes.errorbar(
+            xs, ys, yerr=[down, up], color=look.colour, capsize=2, elinewidth=0.9, capthick=0.9, fmt="none", zorder=3
+        )
+    for several, face in ((True, look.colour), (False, "white")):
+        means = [(place, row.mean) for place, _, row in rows if (row.seeds > 1) == several]
+        if means:
+            axes.plot(*zip(*means, strict=True), look.marker, color=look.colour, mfc=face, mew=1, zorder=4)
     axes.plot([], [], color=look.colour, linestyle=look.line, marker=look.marker, label=label)
-
-
-def frame_values(axes: Axes, points: pd.DataFrame) -> None:
-    """Set the value axis by means and seeds, not by intervals: with two seeds an interval may be ten times as long as
-    everything there is to see. `cut_note` says when one runs off the panel."""
-    axes.set_ylim(span(points["points"], points["low"], points["high"]))
 
 
 def cut_note(points: pd.DataFrame) -> list[str]:
@@ -74,7 +72,9 @@ def span(points: Iterable[Sequence[float]], lows: Iterable[float], highs: Iterab
     reach = 0.75 * max(high - low, 1e-3 * abs(high), 1e-6)
     bottom = max(min([low, *(v for v in lows if not math.isnan(v))]), low - reach)
     top = min(max([high, *(v for v in highs if not math.isnan(v))]), high + reach)
-    room = 0.06 * max(top - bottom, 1e-6)
+    short = 2e-3 * max(abs(high), abs(low), 1e-3) - (top - bottom)  # equal values have no scale of their own
+    bottom, top = bottom - max(short, 0) / 2, top + max(short, 0) / 2
+    room = 0.06 * (top - bottom)
     return bottom - room, top + room
 
 
@@ -82,22 +82,48 @@ def unfinished(study: Study, state: Completeness, part: Slice, most: int = 3) ->
     """A note for the figure's foot naming the unfinished cells that belong on this axis; none when all are there."""
     if state.whole:
         return []
-    seeds: dict[tuple[int, int, float], list[int]] = {}
+    seeds: dict[tuple[Any, int], list[int]] = {}
     elsewhere = 0
     for run in state.missing:
         axes: dict[str, Any] | None = study.planned.get(run)
-        if axes is None or any(not _same(axes[name], value) for name, value in part.fixed.items()):
+        if axes is None or any(not _same(axes[name], value) for name, value in {**part.fixed, **part.arm}.items()):
             elsewhere += 1
             continue
-        seeds.setdefault((axes["K"], axes["width"], axes["alpha"]), []).append(axes["seed"])
+        seeds.setdefault((axes[part.axis], axes["width"]), []).append(axes["seed"])
     cells = []
-    for (k, width, alpha), which in sorted(seeds.items()):
-        place = f"K {k}, width {width}" if part.axis == "K" else f"alpha {alpha:g}, width {width}"
-        cells.append(f"{place} (seed {', '.join(map(str, sorted(which)))})")
-    shown = "; ".join(cells[:most]) + (f"; and {len(cells) - most} more cells" if len(cells) > most else "")
+    for (value, width), which in sorted(seeds.items()):
+        at = value if isinstance(value, str) else f"{value:g}"
+        place = f"{words(part.axis)} {at}, width {width}"
+        cells.append(f"{place} (seed {', '.join(map(str, sorted(set(which))))})")
+    more = len(cells) - most
+    shown = "; ".join(cells[:most]) + (f"; and {more} more cell{'s' * (more > 1)}" if more > 0 else "")
     total = f"{len(state.missing)} of the study's {state.expected} runs"
     here = f"; here: {shown}" if cells else f"; {elsewhere} of them off this axis or not begun"
     return [f"Not finished: {total}{here}."]
+
+
+def about(df: pd.DataFrame, study: Study, state: Completeness, part: Slice) -> list[str]:
+    """Notes for the foot of a figure of one slice: what is not finished, and what the slice leaves out."""
+    return [*unfinished(study, state, part), *map(said, [*drawn(df, [part]), *part.cautions])]
+
+
+def said(caution: str, panel: str = "") -> str:
+    """A caution as a sentence; after the title of its panel where that is one among several."""
+    return f"{panel}: {caution}." if panel else f"{caution[:1].upper()}{caution[1:]}."
+
+
+def spread(values: Sequence[_T], most: int) -> list[_T]:
+    """At most `most` of the values: the ends, and what lies evenly between."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
+
+
+def drawn(df: pd.DataFrame, parts: Sequence[Slice]) -> list[str]:
+    """A caution on how many runs a figure of these slices holds, where it leaves out more than their cautions tell."""
+    every = df["run"].nunique()
+    held = len(set().union(*(part.rows["run"].unique() for part in parts)))
+    return [f"drawn here: {held} of {every} runs"] if every - held > sum(part.out for part in parts) else []
 
 
 def one_seed(points: pd.DataFrame) -> list[str]:
@@ -105,7 +131,17 @@ def one_seed(points: pd.DataFrame) -> list[str]:
     return ["Hollow markers: one seed, no interval."] if (points["seeds"] < 2).any() else []
 
 
-def _same(one: Any, other: object) -> bool:
-    if other is None:
-        return bool(math.isnan(one))
-    return bool(one == other)
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other or (pd.isna(one) and pd.isna(other)))
+
+
+def nothing(why: str) -> pd.DataFrame:
+    """The table of a figure that cannot be drawn, with the reason (`reason`)."""
+    empty = pd.DataFrame()
+    empty.attrs["why"] = why
+    return empty
+
+
+def reason(points: pd.DataFrame) -> str:
+    """Why `nothing` is there to draw; "" for a table that holds something."""
+    return str(points.attrs.get("why", "nothing to draw")) if points.empty else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +60,20 @@ class Series:
     line: Any
 
 
+_NOTES: ContextVar[tuple[str, ...]] = ContextVar("notes", default=())
+
+
 @contextmanager
-def house() -> Iterator[None]:
-    """The house style, for the drawing inside the with block only."""
+def house(notes: Sequence[str] = ()) -> Iterator[None]:
+    """The house style, for the drawing inside the with block only. `notes` go to the foot of every sheet."""
     from matplotlib import rc_context
 
-    with rc_context(_SETTINGS):
-        yield
+    before = _NOTES.set(tuple(notes))
+    try:
+        with rc_context(_SETTINGS):
+            yield
+    finally:
+        _NOTES.reset(before)
 
 
 def series(number: int) -> Series:
@@ -76,10 +84,15 @@ def series(number: int) -> Series:
 
 def sheet(columns: int, height: float = 2.9, notes: Sequence[str] = ()) -> tuple[Figure, list[Axes]]:
     """A figure with a row of panels, and small notes along its foot that take no room from the panels."""
+    figure = blank(PAGE if columns > 1 else COLUMN, height, notes)
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def blank(width: float, height: float, notes: Sequence[str] = ()) -> Figure:
+    """A figure without panels, `width` by `height` inches and what its notes take at the foot."""
     from matplotlib.figure import Figure
 
-    width = PAGE if columns > 1 else COLUMN
-    lines = [line for note in notes for line in _wrap(note, int(width * 21))]
+    lines = [line for note in (*notes, *_NOTES.get()) for line in _wrap(note, int(width * 18))]
     foot = (0.05 + 0.125 * len(lines)) if lines else 0.0
     figure = Figure(figsize=(width, height + foot), layout="constrained")
     share = foot / (height + foot)
@@ -87,7 +100,7 @@ def sheet(columns: int, height: float = 2.9, notes: Sequence[str] = ()) -> tuple
     for i, line in enumerate(lines):
         y = (foot - 0.06 - 0.125 * i) / (height + foot)
         figure.text(0.06 / width, y, line, fontsize=6.5, color="#444444", va="top", ha="left")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure
 
 
 def language_count_axis(axes: Axes, counts: Sequence[int]) -> None:
@@ -102,19 +115,6 @@ def language_count_axis(axes: Axes, counts: Sequence[int]) -> None:
     if len(counts) > 1:
         room = (counts[-1] / counts[0]) ** 0.07
         axes.set_xlim(counts[0] / room, counts[-1] * room)
-
-
-def aside(counts: Sequence[int]) -> float:
-    """The factor between a mean and its seeds' points on a log axis."""
-    return float((counts[-1] / counts[0]) ** 0.014)
-
-
-def dodge(counts: Sequence[int], number: int, of: int) -> float:
-    """The factor that moves series `number` of `of` a little aside on a log axis, so that intervals do not hide."""
-    if of < 2 or len(counts) < 2:
-        return 1.0
-    reach = (counts[-1] / counts[0]) ** 0.022
-    return float(reach ** (number - (of - 1) / 2))
 
 
 def named(languages: Sequence[str], room: int = 42) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.axes import alpha_axis
-from analysis.figures import lines, style
+from analysis.figures import labels, lines, style
 from analysis.figures.curse import seeds_text
 from analysis.records import Completeness, Study
 from analysis.statistics import BITS, group_mean, scored
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME, TITLE = "tradeoff", "What sampling alpha gives one group and takes from the other"
+FINDINGS = ("F6", "F7", "F8")
 
 _AXES = ("low_group", "high_group")
 
@@ -45,7 +45,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     """One panel; one point an alpha, joined in order of alpha, one line a width."""
     part = alpha_axis(df)
     x, y = (lines.span(points[f"points_{g}"], points[f"low_{g}"], points[f"high_{g}"]) for g in _AXES)
-    notes = [*lines.unfinished(study, state, part), *lines.one_seed(points)]
+    notes = [*lines.about(df, study, state, part), *lines.one_seed(points)]
     if any(
         (points[f"low_{g}"] < ends[0]).any() or (points[f"high_{g}"] > ends[1]).any()
         for g, ends in zip(_AXES, (x, y), strict=True)
@@ -86,76 +86,13 @@ def _cross(axes: Axes, row: Any, look: style.Series) -> None:
 
 
 def _label(axes: Axes, points: pd.DataFrame, widths: list[int]) -> None:
-    """Name the alphas where there is room that covers no point and no other name.
-
-    The two ends of each line come first and may stand further off; what lies between follows from the order, and goes
-    without a name in a crowd.
-    """
-    from matplotlib.patheffects import withStroke
-
-    unit = axes.figure.dpi / 72
-    dots: dict[Any, Any] = {
-        r.Index: axes.transData.transform((r.mean_low_group, r.mean_high_group)) for r in points.itertuples()
-    }
-    taken: list[_Box] = [(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in dots.values()]
-    lines = [
-        box
-        for _, own in points.groupby("width")
-        for box in _along([dots[i] for i in own.sort_values("alpha").index], 2 * unit)
+    """Name the alphas; the two ends of each line come first, what lies between follows from the order."""
+    names = labels.of_alphas(points, widths)
+    joined = [
+        list(zip(own["mean_low_group"], own["mean_high_group"], strict=True))
+        for _, own in points.sort_values("alpha").groupby("width")
     ]
-    ends = set(points.groupby("width")["alpha"].idxmin()) | set(points.groupby("width")["alpha"].idxmax())
-    for row in sorted(points.itertuples(), key=lambda r: r.Index not in ends):
-        text = f"α {row.alpha:g}"
-        size = (4.8 * len(text) * unit, 9 * unit)
-        room = [
-            box
-            for reach in (4.5, 9, 15, 22)[: 4 if row.Index in ends else 2]
-            for box in _around(dots[row.Index], size, reach * unit)
-            if _within(box, axes) and not any(_overlap(box, other) for other in taken)
-        ]
-        clear = (box for box in room if not any(_overlap(box, other) for other in lines))
-        place = next(clear, room[0] if room else None)  # rather on a line than without a name
-        if place is None:
-            continue
-        taken.append(place)
-        x, y = axes.transData.inverted().transform(place[:2])
-        colour = style.series(widths.index(row.width)).colour
-        label = axes.text(x, y, text, fontsize=7.5, color=colour, va="bottom", ha="left", zorder=5)
-        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
-
-
-_Box = tuple[float, float, float, float]
-"""Left, bottom, width, height, in pixels."""
-
-
-def _along(stops: list[tuple[float, float]], size: float) -> list[_Box]:
-    """Small boxes that cover the line through `stops`."""
-    boxes = []
-    for (x0, y0), (x1, y1) in itertools.pairwise(stops):
-        pieces = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / size))
-        for piece in range(pieces + 1):
-            t = piece / pieces
-            boxes.append((x0 + t * (x1 - x0) - size / 2, y0 + t * (y1 - y0) - size / 2, size, size))
-    return boxes
-
-
-def _around(point: tuple[float, float], size: tuple[float, float], reach: float) -> list[_Box]:
-    """Places for a label about a point: the corners first, for the intervals run up, down and across."""
-    (x, y), (wide, high) = point, size
-    right, left, above, below = x + reach, x - reach - wide, y + reach * 0.7, y - reach * 0.7 - high
-    corners = [(right, above), (left, above), (right, below), (left, below)]
-    sides = [(right, y - high / 2), (left, y - high / 2), (x - wide / 2, above), (x - wide / 2, below)]
-    return [(*corner, wide, high) for corner in corners + sides]
-
-
-def _within(box: _Box, axes: Axes) -> bool:
-    page = axes.bbox
-    across = page.x0 < box[0] and box[0] + box[2] < page.x1
-    return bool(across and page.y0 < box[1] and box[1] + box[3] < page.y1)
-
-
-def _overlap(a: _Box, b: _Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+    labels.place(axes, names, joined)
 
 
 def _names(rows: pd.DataFrame, study: Study, group: str) -> str:

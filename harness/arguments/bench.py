@@ -28,6 +28,8 @@ def add_bench(verbs: Any, common: argparse.ArgumentParser) -> None:
         _what(whats, common, "evaluate", "bench_evaluate:bench", "batches of like length against padded", _EVALUATE)
     )
     _add_plan(_what(whats, common, "plan", "bench_plan:bench", "a plan of ten thousand cells", _PLAN))
+    _add_track(_what(whats, common, "track", "bench_track:bench", "training beside a W&B that is dead", _TRACK))
+    _add_figures(_what(whats, common, "figures", "bench_figures:bench", "the figures of a thousand runs", _FIGURES))
 
 
 _TRAIN = """\
@@ -120,3 +122,25 @@ def _add_tokenize(tokenize: argparse.ArgumentParser) -> None:
         "--megabytes", type=positive, default=128, help="of text; a smaller corpus is repeated (default: 128)"
     )
     tokenize.add_argument("--repeats", type=positive, default=3, help="turns of all sides (default: 3)")
+
+
+_TRACK = """\
+Tokens per second of training beside a W&B server that is down, that never answers, or that refuses the key, against
+training with W&B disabled: the demo's step, and beside it the process that feeds W&B in real runs, in turns of
+--seconds. Also the CPU seconds that this process took: most are its first try, which a longer run pays once."""
+
+
+def _add_track(track: argparse.ArgumentParser) -> None:
+    track.add_argument("--seconds", type=positive, default=30, help="of training a turn (default: 30)")
+    track.add_argument("--threads", type=positive, default=1, help="CPU threads of the step (default: 1)")
+    track.add_argument("--repeats", type=positive, default=5, help="turns of each server (default: 5)")
+
+
+_FIGURES = """\
+Seconds that `babelscale figures` takes for a made-up study of 1,000 runs of up to 60 languages, in a process of its own
+(reading included), beside as many plain figures of matplotlib in the same three formats."""
+
+
+def _add_figures(figures: argparse.ArgumentParser) -> None:
+    figures.add_argument("--seeds", type=positive, default=10, help="of each of the 100 cells (default: 10)")
+    figures.add_argument("--repeats", type=positive, default=3, help="turns (default: 3)")

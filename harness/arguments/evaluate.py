@@ -28,14 +28,15 @@ def add_evaluate(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("study", metavar="STUDY", nargs="?", help="name of a study, or path of a YAML file")
     entry.add_argument("--profile", help="which of the study's profiles (default: its first)")
     entry.add_argument("--where", help='only these cells, e.g. "K >= 6 and alpha == 0.3"')
-    entry.add_argument("--model", metavar="DIR", type=Path, help="a transformers folder (XLM-R) instead of a study")
+    entry.add_argument(
+        "--model", metavar="DIR", type=Path, help="a transformers folder (any encoder) instead of a study"
+    )
     entry.add_argument("--task", required=True, metavar="NAME", help="heldout, intents, a benchmark, or a Python file")
     group = entry.add_argument_group("the benchmark")
     group.add_argument("--data", metavar="DIR", help="folder of its official files, or hf:NAME[:CONFIG][@SPLIT]")
     group.add_argument("--train", metavar="PATH", help="another set of the same format (or hf:NAME) to train on")
-    group.add_argument(
-        "--dev", metavar="PATH", help="another (or hf:NAME) for the source's dev side (with --select source)"
-    )
+    group.add_argument("--dev", metavar="PATH", help="another (or hf:NAME) for the source's dev side")
+    group.add_argument("--split", choices=["dev", "test"], help="the side that is scored (default: the task's)")
     group.add_argument("--test", metavar="PATH", help="with --setting translate-test, the scored sides' translations")
     group.add_argument("--setting", choices=get_args(TaskBlock.model_fields["setting"].annotation))
     group.add_argument("--select", choices=["source", "joint", "each"], help="whose dev sets choose (default: joint)")

@@ -15,6 +15,9 @@ from torch import Tensor
 from harness.batches.keyed import generator
 from models.sizes import PAD_ID
 
+SCORING_TOKENS, SCORING_TOKENS_CPU = 16_384, 4_096
+"""Of a batch that is scored. An accelerator wants large batches; on a CPU the activations of a small one stay in cache:
+of XNLI-like rows 449 items a second in batches of 4,096 tokens, 404 of 16,384 (width 256, 4 layers, one thread)."""
 STRETCH = 50
 """Batches that are sorted together."""
 
@@ -38,6 +41,11 @@ def scoring_batches(rows: Sequence[Sized], most_tokens: int) -> Iterator[list[in
         count = max(1, most_tokens // max(1, len(rows[order[first]])))
         yield order[first : first + count]
         first += count
+
+
+def tokens_at_once(device: torch.device | str) -> int:
+    """Tokens of a batch that is scored on this device."""
+    return SCORING_TOKENS_CPU if torch.device(device).type == "cpu" else SCORING_TOKENS
 
 
 def padded(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

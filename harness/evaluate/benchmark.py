@@ -1,70 +1,35 @@
 """One model on one benchmark: fine-tune by the setting, choose rate and epoch on dev, score every language.
 
-Settings (paper section 3.1): `zero-shot` trains on the source language alone; `translate-test` scores that model on
-items translated into it; `translate-train` trains a model for each language on its own training side;
-`translate-train-all` one model on all of them. What is done is kept in the benchmark's folder, a file for each
-fine-tuned model, so that an evaluation that was cut short goes on with the next.
+What is done is kept in the benchmark's folder, a file for each fine-tuned model, so that an evaluation that was cut
+short goes on with the next.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 from harness.batches.keyed import key
-from harness.evaluate.data import Data, languages_of, read_items
+from harness.evaluate.data import languages_of
 from harness.evaluate.driven import Driven, Kind, Means
-from harness.evaluate.finetune import FineTuning, Recipe
+from harness.evaluate.finetune import FineTuning
 from harness.evaluate.intervals import sureness
 from harness.evaluate.predict import answers_said, labels_said, tags_said
 from harness.evaluate.rows import Encodes, Row, question_rows, text_rows, word_rows
-from harness.evaluate.task import Classification, Extraction, Score, Split, Tagging, Task
+from harness.evaluate.sides import Protocol, Side, Sides
+from harness.evaluate.task import Classification, Extraction, Score, Tagging, Task
 from harness.store import SCHEMA, digest, read_json, write_json
 from harness.train.ranks import gathered
-from models.encoder import Encoder
-from models.heads import Pool, SequenceClassifier, TokenClassifier
+from models.heads import SequenceClassifier, TokenClassifier
+from models.transformers_encoder import Body
 from sweeps.errors import BadInput
-
-Setting = Literal["zero-shot", "translate-test", "translate-train", "translate-train-all"]
-Select = Literal["source", "joint", "each"]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a benchmark is run."""
-
-    data: Data
-    train: Data | None = None
-    """Another folder or file to train on, of the same format."""
-    dev: Data | None = None
-    """Another folder or file for the source language's dev side."""
-    test: Data | None = None
-    """Another folder for the sides that are scored: of `translate-test`, their translations."""
-    setting: Setting = "zero-shot"
-    select: Select = "joint"
-    """Whose dev sets choose rate and epoch: the source's, all languages' together (#M = 1), each its own (#M = N)."""
-    languages: tuple[str, ...] = ()
-    """Default: all that the benchmark has."""
-    rates: tuple[float, ...] = (1e-5,)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.0))
-    pool: Pool = "first"
-    """Which state a classifier reads."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """Items of one split of one language, as the model reads them."""
-
-    items: Sequence[Any]
-    rows: Sequence[Row]
 
 
 class Benchmark:
@@ -75,7 +40,7 @@ class Benchmark:
         task: Task,
         protocol: Protocol,
         tokenizer: Encodes,
-        make_encoder: Callable[[int], Encoder],
+        make_encoder: Callable[[int], Body],
         folder: Path,
         means: Means,
     ) -> None:
@@ -84,34 +49,14 @@ class Benchmark:
             raise BadInput(f"the task {task.name} trains nothing: it is scored by retrieval")
         self.task, self.protocol, self.tokenizer, self.make_encoder = task, protocol, tokenizer, make_encoder
         self.folder, self.means, self.ranks = folder, means, means.ranks
-        self.problems: list[str] = []
-        """A sentence for each language that could not be scored; the others are."""
-        self._read: dict[tuple[Data, Split, str], Side] = {}
-        self._done: dict[tuple[str, float, int], Mapping[str, Any]] = {}
-        self.scored_data = protocol.test or protocol.data
         self.most = min(task.most_tokens, make_encoder(0).config.positions)
-        wanted = protocol.languages or tuple(languages_of(task, self.scored_data))
-        self.test = self._sides(task.test_split, wanted)
+        self.sides = Sides(task, protocol, self._rows)
+        self._done: dict[tuple[str, float, int], Mapping[str, Any]] = {}
+        wanted = protocol.languages or tuple(languages_of(task, self.sides.scored_data))
+        self.test = self.sides.tests(wanted)
         if not self.test:
-            raise BadInput(f"no language of {task.name} can be scored: {'; '.join(self.problems)}")
+            raise BadInput(f"no language of {task.name} can be scored: {'; '.join(self.sides.problems)}")
         self.languages = tuple(self.test)
-
-    def _sides(self, split: Split, languages: Iterable[str]) -> dict[str, Side]:
-        found = {}
-        for language in languages:
-            try:
-                found[language] = self._side(self.scored_data, split, language)
-            except BadInput as problem:
-                self.problems.append(f"{language} is not scored: {problem}")
-        return found
-
-    def _side(self, data: Data, split: Split, language: str) -> Side:
-        if (data, split, language) not in self._read:
-            items = read_items(self.task, data, split, language)
-            if not items:
-                raise BadInput(f"{data} has no {split} items of {language} for {self.task.name}")
-            self._read[data, split, language] = Side(items, self._rows(items))
-        return self._read[data, split, language]
 
     def _rows(self, items: Sequence[Any]) -> list[Row]:
         if isinstance(self.task, Classification):
@@ -164,7 +109,7 @@ class Benchmark:
         models' files holds what each item adds to them. Raises Stopped with everything kept."""
         rows: list[dict[str, Any]] = []
         items: dict[str, dict[str, Any]] = {}
-        for name, (trained_on, scored) in self._models().items():
+        for name, (trained_on, scored) in self.sides.models(self.languages).items():
             rates = self._rates(name, trained_on, scored, show=show)
             for language in scored:
                 made = [
@@ -178,14 +123,6 @@ class Benchmark:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / "items.json", {"schema": SCHEMA, "task": self.task.name, "languages": items})
         return rows
-
-    def _models(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Models of the setting: the languages that each is trained on and scored in."""
-        if self.protocol.setting in ("zero-shot", "translate-test"):
-            return {self.task.source: ((self.task.source,), self.languages)}
-        if self.protocol.setting == "translate-train-all":
-            return {"all": (self.languages, self.languages)}
-        return {language: ((language,), (language,)) for language in self.languages}
 
     def _rates(
         self, name: str, trained_on: Sequence[str], scored: Sequence[str], *, show: Callable[[str], None]
@@ -221,20 +158,22 @@ class Benchmark:
         seed: int,
         show: Callable[[str], None],
     ) -> Mapping[str, Any]:
-        train = {language: self._training(language) for language in trained_on}
-        dev = self._dev(trained_on, scored)
+        train = {language: self.sides.training(language) for language in trained_on}
+        dev = self.sides.dev(tuple(trained_on), tuple(scored))
         recipe = replace(self.protocol.recipe, learning_rate=rate)
         about = {
             "schema": SCHEMA,
             "task": self.task.name,
+            "labels": list(getattr(self.task, "labels", ())),
+            "most_tokens": self.most,
             "setting": self.protocol.setting,
             "select": self.protocol.select,
             "pool": self.protocol.pool,
             "recipe": asdict(recipe),
             "seed": seed,
-            "train": {language: _digest(side) for language, side in train.items()},
-            "dev": {group: [_digest(side) for side in sides.values()] for group, sides in dev.items()},
-            "test": {language: _digest(self.test[language]) for language in scored},
+            "train": {language: side.digest for language, side in train.items()},
+            "dev": {group: [side.digest for side in sides.values()] for group, sides in dev.items()},
+            "test": {language: self.test[language].digest for language in scored},
         }
         path = self.folder / f"{name}-{rate:g}-{seed}-{digest(about)}.json"
         kept = gathered(read_json(path)["languages"] if self.ranks.first and path.exists() else None, self.ranks)[0]
@@ -265,23 +204,18 @@ class Benchmark:
             for language, side, said in zip(languages, sides, self.said(driven, sides), strict=True):
                 chosen = best[language if language in best else "all"]
                 answers = dict(zip([item.id for item in side.items], said, strict=True))
-                found[language] = {"dev": chosen.score, "epoch": epoch, "said": answers}
+                found[language] = {
+                    "dev": chosen.score,
+                    "epoch": epoch,
+                    "chosen_on": list(dev[language if language in best else "all"]),
+                    "trained_on": {one: len(train[one].items) for one in trained_on},
+                    "said": answers,
+                }
         if self.ranks.first:
             write_json(path, about | {"languages": found})
             shutil.rmtree(path.with_suffix(".part"), ignore_errors=True)
         gathered(None, self.ranks)
         return found
-
-    def _training(self, language: str) -> Side:
-        return self._side(self.protocol.train or self.protocol.data, "train", language)
-
-    def _dev(self, trained_on: Sequence[str], scored: Sequence[str]) -> dict[str, dict[str, Side]]:
-        """The dev sets of each group of languages that chooses an epoch of its own."""
-        if self.protocol.select == "source":
-            data = self.protocol.dev or self.protocol.data
-            return {"all": {language: self._side(data, "dev", language) for language in trained_on}}
-        each = {language: self._side(self.scored_data, "dev", language) for language in scored}
-        return {"all": each} if self.protocol.select == "joint" else {name: {name: side} for name, side in each.items()}
 
     def _records(
         self, language: str, rate: float, made: Sequence[Mapping[str, Any]]
@@ -315,6 +249,9 @@ class Benchmark:
                         "learning_rate": rate,
                         "epochs": [one["epoch"] + 1 for one in made],
                         "dev": [one["dev"] for one in made],
+                        "chosen_on": made[0]["chosen_on"],
+                        "train": str(self.protocol.train or self.protocol.data),
+                        "trained_on": made[0]["trained_on"],
                     },
                 }
             )
@@ -323,7 +260,3 @@ class Benchmark:
 
 def _as_said(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _digest(side: Side) -> str:
-    return digest([repr(item) for item in side.items])

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.batches.keyed import key
-from harness.evaluate.batching import padded, scoring_batches
+from harness.evaluate.batching import padded, scoring_batches, tokens_at_once
 from harness.evaluate.rows import UNSCORED, Row
 from harness.train.engine import drive, set_learning_rate, whole_weights
 from harness.train.fragments import Held
@@ -31,7 +31,6 @@ from harness.train.update import Updater
 
 Kind = Literal["class", "number", "tags", "answer"]
 Values = npt.NDArray[np.float32]
-SCORING_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
@@ -137,10 +136,10 @@ class Driven:
         return taken.loss
 
     @torch.no_grad()
-    def outputs(self, rows: Sequence[Row], *, most_tokens: int = SCORING_TOKENS) -> list[Values]:
+    def outputs(self, rows: Sequence[Row]) -> list[Values]:
         """The head's outputs of each row, without padding: (Y,) or (T, Y) fp32. Called by all ranks."""
         self.engine.eval()
-        batches = list(scoring_batches(rows, most_tokens))
+        batches = list(scoring_batches(rows, tokens_at_once(self.ranks.device)))
         mine: dict[int, Values] = {}
         for first in range(0, len(batches), self.ranks.world):
             # At stage 3 all ranks must pass equally often: one without a batch repeats the first.

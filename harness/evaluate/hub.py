@@ -138,7 +138,7 @@ class HubSet:
             there = self._splits(config)
             if name := next((one for one in wanted if one in there), None):
                 return config, name
-        flag = {"train": "--train", "dev": "--dev (with --select source)", "test": "--data"}[split]
+        flag = {"train": "--train", "dev": "--dev", "test": "--data"}[split]
         raise BadInput(
             f"{self} has no {self.split if self.split and split == self.side else split} side of {language} for "
             f"{task.name}: the configuration {config} has {', '.join(there)}; name another set with {flag}"

@@ -16,14 +16,13 @@ from torch import Tensor
 
 from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID
-from harness.evaluate.batching import padded, scoring_batches
+from harness.evaluate.batching import padded, scoring_batches, tokens_at_once
 from harness.evaluate.data import Data, read_pairs
-from harness.evaluate.driven import SCORING_TOKENS
 from harness.evaluate.intervals import sureness
 from harness.evaluate.rows import Encodes
 from harness.evaluate.task import PairItem, Retrieval
-from models.encoder import Encoder
 from models.heads import mean_state
+from models.transformers_encoder import Body
 from sweeps.errors import BadInput
 
 _MOST_TOKENS = 128
@@ -31,7 +30,7 @@ States = npt.NDArray[np.float32]
 
 
 def score_retrieval(
-    task: Retrieval, data: Data, languages: Sequence[str], tokenizer: Encodes, encoder: Encoder, *, bf16: bool
+    task: Retrieval, data: Data, languages: Sequence[str], tokenizer: Encodes, encoder: Body, *, bf16: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Records of each language, and a sentence for each that could not be scored."""
     records, problems = [], []
@@ -46,7 +45,7 @@ def score_retrieval(
 
 
 def _record(
-    task: Retrieval, language: str, pairs: Sequence[PairItem], tokenizer: Encodes, encoder: Encoder, *, bf16: bool
+    task: Retrieval, language: str, pairs: Sequence[PairItem], tokenizer: Encodes, encoder: Body, *, bf16: bool
 ) -> dict[str, Any]:
     left = layer_states([pair.text for pair in pairs], tokenizer, encoder, bf16=bf16)
     right = layer_states([pair.translation for pair in pairs], tokenizer, encoder, bf16=bf16)
@@ -88,7 +87,7 @@ def nearest(queries: States, candidates: States) -> npt.NDArray[np.bool_]:
 
 
 @torch.no_grad()
-def layer_states(texts: Sequence[str], tokenizer: Encodes, encoder: Encoder, *, bf16: bool) -> list[States]:
+def layer_states(texts: Sequence[str], tokenizer: Encodes, encoder: Body, *, bf16: bool) -> list[States]:
     """Mean-pooled states of each layer, (texts, D) each."""
     encoder.eval()
     device = next(encoder.parameters()).device
@@ -98,7 +97,7 @@ def layer_states(texts: Sequence[str], tokenizer: Encodes, encoder: Encoder, *, 
     seen: list[Tensor] = []
     hooks = [block.register_forward_hook(lambda _m, _i, out: seen.append(out)) for block in encoder.blocks]
     try:
-        for batch in scoring_batches(rows, SCORING_TOKENS):
+        for batch in scoring_batches(rows, tokens_at_once(device)):
             ids_BT, real_BT = (part.to(device) for part in padded([rows[index] for index in batch]))
             seen.clear()
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 from typing import Protocol as Protocol_
 
-from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.benchmark import Benchmark
 from harness.evaluate.data import Data, languages_of, located, scored
 from harness.evaluate.driven import Means
 from harness.evaluate.finetune import Recipe
 from harness.evaluate.retrieval import score_retrieval
 from harness.evaluate.rows import Encodes
-from harness.evaluate.task import Retrieval, Task
+from harness.evaluate.sides import Protocol
+from harness.evaluate.task import Retrieval, Split, Task
 from harness.evaluate.tasks import task_named
 from harness.evaluate.tasks.questions import Questions
-from models.encoder import Encoder
+from harness.launch.stages import TOLD
+from harness.store import write_json
+from models.transformers_encoder import Body
 from sweeps.codes import study_code
 from sweeps.errors import BadInput
 
@@ -27,10 +30,10 @@ RECIPE = ("epochs", "batch_rows", "patience", "dropout")
 class Encoders(Protocol_):
     """Where the encoders of a model come from."""
 
-    def trained(self) -> Encoder:
+    def trained(self) -> Body:
         """The pretrained one, a new copy each time, on this machine's device."""
 
-    def untrained(self, seed: int) -> Encoder:
+    def untrained(self, seed: int) -> Body:
         """The same architecture with weights drawn from `seed`."""
 
 
@@ -57,11 +60,12 @@ def score_stage(
         raise BadInput(
             f"tasks.{name}.data: {data} is not a folder on this machine: name the one of the benchmark's files"
         )
-    task = scored(task, data)
+    task = scored(task, data, block.get("split"))
     wanted = _languages(block["languages"], task, data, languages, name)
     make_encoder = source.untrained if block["weights"] == "random" else lambda seed: source.trained()
     if isinstance(task, Retrieval):
         rows, problems = score_retrieval(task, data, wanted, tokenizer, make_encoder(0), bf16=means.bf16)
+        notes: list[str] = []
     else:
         given = {key: block[key] for key in RECIPE if block[key] is not None}
         protocol = Protocol(
@@ -78,30 +82,39 @@ def score_stage(
             pool=block["pool"],
         )
         benchmark = Benchmark(task, protocol, tokenizer, make_encoder, folder, means)
-        rows, problems = benchmark.run(show=say), benchmark.problems
-        problems += _astray(task, data, wanted)
-    for problem in problems:
-        say(f"{name}: {problem}")
+        rows, problems, notes = benchmark.run(show=say), benchmark.sides.problems, benchmark.sides.notes
+        notes += _astray(task, protocol, benchmark)
+    as_studied = {study_code(code): code for code in languages or ()}  # nb is no to a benchmark
+    told = {"problems": problems, "notes": notes}
+    for sentence in (*problems, *notes):
+        say(f"{name}: {sentence}")
+    if means.ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / TOLD, told)
     return [
         row
         | {
             "task": name,
-            "language": study_code(row["language"]),
+            "language": as_studied.get(study_code(row["language"]), study_code(row["language"])),
             "details": row["details"] | {"stage": stage, "code": row["language"], "weights": block["weights"]},
         }
         for row in rows
     ]
 
 
-def _astray(task: Task, data: Data, languages: Sequence[str]) -> list[str]:
-    """A sentence for each language with answers that do not stand where the file says."""
-    if not isinstance(task, Questions) or not isinstance(data, Path):
+def _astray(task: Task, protocol: Protocol, benchmark: Benchmark) -> list[str]:
+    """A sentence for each file with answers that do not stand where it says."""
+    if not isinstance(task, Questions):
         return []
-    found = {language: task.astray(data, task.test_split, language) for language in languages}
+    read: list[tuple[Data, Split, str, str]] = [
+        (benchmark.sides.scored_data, task.test_split, language, language) for language in benchmark.languages
+    ]
+    read += [(protocol.train or protocol.data, "train", task.source, "the training side")]
+    found = {who: task.astray(data, split, of) for data, split, of, who in read if isinstance(data, Path)}
     return [
-        f"{language}: {len(ids)} questions have an answer that is not where the file says, such as {ids[0]}; they are "
-        "scored by the answers' texts"
-        for language, ids in found.items()
+        f"{who}: {len(ids)} questions have an answer that is not where the file says, such as {ids[0]}; they are "
+        "scored by the answers' texts, and trained on where the context has them"
+        for who, ids in found.items()
         if ids
     ]
 
@@ -114,7 +127,8 @@ def _languages(asked: Any, task: Task, data: Data, trained: Sequence[str] | None
     if asked != "run":
         return list(asked)
     assert trained is not None
-    found = [code for code in there if study_code(code) in trained]
+    known = set(map(study_code, trained))
+    found = [code for code in there if study_code(code) in known]
     if not found:
         raise BadInput(
             f"tasks.{name}.languages: the run's languages ({', '.join(trained[:12])}) and the benchmark's have none in "

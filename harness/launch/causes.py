@@ -86,6 +86,8 @@ _NETWORK_WORDS = (
     "socket timeout",
     "connecttimeout",
     "heartbeat timeout",
+)
+_DEVICE_WORDS = (
     "ecc error",
     "cuda-capable device",
     "busy or unavailable",
@@ -106,9 +108,17 @@ def cause_of(error: BaseException) -> Cause:
         return "disk"
     if isinstance(error, OSError) and error.errno in _LOST:
         return "node"
-    if isinstance(error, ConnectionError | TimeoutError) or any(words in text for words in _NETWORK_WORDS):
+    if isinstance(error, ConnectionError | TimeoutError) or lost_connection(text):
+        return "node"
+    if any(words in text for words in _DEVICE_WORDS):
         return "node"
     return "data" if isinstance(error, FileNotFoundError) else "code"
+
+
+def lost_connection(error: str) -> bool:
+    """Whether an error tells of a connection that is gone, which another rank's end may have caused, and not of a
+    device or a file system of its own."""
+    return any(words in error.lower() for words in _NETWORK_WORDS)
 
 
 _SLURM_CAUSES: dict[str, Cause] = {

@@ -30,6 +30,7 @@ from harness.store import (
     write_json,
     write_text,
 )
+from harness.track.beside import Beside
 from harness.train.heartbeat import Heartbeat, StopFlag
 from sweeps.errors import BadInput
 from sweeps.tasks import BUILT_IN
@@ -57,7 +58,12 @@ def perform(
     settings = read_json(attempt_folder / "execution.json")
     os.environ["OMP_NUM_THREADS"] = str(settings["execution"]["threads"])
 
+    beside: Beside | None = None
+    how = "failed"
+
     def ended(state: str, error: str = "", deterministic: bool = False, cause: str = "") -> None:
+        nonlocal how
+        how = state
         if rank == 0:
             record = {"state": state, "error": error, "deterministic": deterministic, "cause": cause, "time": now()}
             write_json(attempt_folder / "exit.json", record)
@@ -72,6 +78,8 @@ def perform(
         if not mine:
             ended("stopped", "another attempt holds this run")
             return
+        if rank == 0:
+            beside = Beside.start(store, run_id, attempt, settings["execution"])
         from harness.train.errors import Stopped, TrainingFailed
 
         try:
@@ -90,6 +98,8 @@ def perform(
             ended("done")
         finally:
             stop.close()
+            if beside is not None:
+                beside.end(how)
 
 
 class _Nothing:

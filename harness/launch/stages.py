@@ -5,16 +5,20 @@ A path is looked for as it is written, then under `<root>/benchmarks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from harness.corpus.sources import HUB, hub_from_anywhere
-from harness.store import Store, write_json
+from harness.corpus.sources import HUB, hub_from_anywhere, hub_parts
+from harness.store import Store, digest, file_digest, read_json, write_json
 from sweeps.errors import BadInput
 from sweeps.study import Study
-from sweeps.tasks import TaskBlock
+from sweeps.tasks import BUILT_IN, TaskBlock
 
+TOLD = "told.json"
+"""In the folder of a run's stage: `problems`, a sentence for each language without a score, and `notes` on the rest."""
 PATHS = ("data", "train", "dev", "test")
 """Keys of a block that name folders or files."""
 
@@ -27,14 +31,18 @@ def found(store: Store, text: str) -> Path | None:
 
 
 def with_those_at_hand(store: Store, study: Study) -> tuple[Study, list[str]]:
-    """The study without the optional benchmarks whose files are not there, and a sentence for each of these.
+    """The study without the optional benchmarks whose files are not there, and a sentence for each of these; the others
+    know their files.
 
     Raises BadInput for one that may not be left out.
     """
     told, left = [], dict(study.tasks)
     for name, block in study.tasks.items():
-        missing = _missing(store, block)
-        if name not in study.evaluate or not missing:
+        if name not in study.evaluate:
+            continue
+        missing = missing_path(store, block)
+        if not missing:
+            left[name] = with_its_files(store, name, block)
             continue
         key, text = missing
         where = f"{text} is neither here nor under {store.benchmarks}"
@@ -45,17 +53,87 @@ def with_those_at_hand(store: Store, study: Study) -> tuple[Study, list[str]]:
             f"{study.name} --task {name} --data FOLDER"
         )
         del left[name]
-    if not told:
-        return study, []
     kept = tuple(name for name in study.evaluate if name not in study.tasks or name in left)
     return study.model_copy(update={"tasks": left, "evaluate": kept}), told
 
 
-def _missing(store: Store, block: TaskBlock) -> tuple[str, str] | None:
+def missing_path(store: Store, block: TaskBlock) -> tuple[str, str] | None:
     """The first key whose path is nowhere, and the path."""
     given = ((key, getattr(block, key) or "") for key in PATHS)
     files = ((key, text) for key, text in given if text and not text.startswith(HUB))
     return next(((key, text) for key, text in files if found(store, text) is None), None)
+
+
+def with_its_files(store: Store, name: str, block: TaskBlock) -> TaskBlock:
+    """The block with a digest of all that its paths hold, also of a local hub folder and of a task of one's own.
+
+    A hub set by name has none. Raises BadInput for a file that cannot be read.
+    """
+    texts = {key: str(getattr(block, key) or "") for key in PATHS}
+    texts |= {"task": str(block.task)} if str(block.task).endswith(".py") else {}
+    held = []
+    for key, text in texts.items():
+        place = _place(store, text)
+        if place is None:
+            continue
+        try:
+            held.append([key, *_held(place, store.root)])
+        except OSError as error:
+            raise BadInput(
+                f"tasks.{name}.{key}: {error.filename or place} cannot be read ({error.strerror}): mend it, or take it "
+                "out of the folder"
+            ) from error
+    return block.with_files(digest(held)) if held else block
+
+
+def _place(store: Store, text: str) -> Path | None:
+    """Where the files of a block's path are on this machine."""
+    if not text.startswith(HUB):
+        return found(store, text) if text else None
+    folder = Path(hub_parts(text)[0]).expanduser()
+    return folder if folder.is_dir() else None
+
+
+def _held(place: Path, root: Path) -> list[list[str]]:
+    """Name and digest of each file, behind links too; hidden ones are no data, nor is what the store writes."""
+    if place.is_file():
+        return [[place.name, _digest(place, *_looks(place))]]
+    files, seen = {}, set()
+    for folder, inside, names in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen or Path(real) == root.resolve():
+            inside.clear()
+            continue
+        seen.add(real)
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith(".") and path.is_file():
+                files[os.fsencode(path.relative_to(place)).hex()] = path
+    return [[name, _digest(path, *_looks(path))] for name, path in sorted(files.items())]
+
+
+def _looks(path: Path) -> tuple[int, int]:
+    known = path.stat()
+    return known.st_size, known.st_mtime_ns
+
+
+@lru_cache(maxsize=100_000)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """A command asks more than once."""
+    return file_digest(path)
+
+
+def without_those_replaced(store: Store, stages: Sequence[str], stage: str) -> set[str]:
+    """The stages but those that are `stage` with other files."""
+    mine = _but_files(store, stage)
+    return {each for each in stages if each in BUILT_IN or each == stage or _but_files(store, each) != mine}
+
+
+def _but_files(store: Store, stage: str) -> dict[str, Any]:
+    path = store.stage(stage)
+    block = read_json(path) if path.exists() else {"stage": stage}
+    return {key: value for key, value in block.items() if key != "files"} | {"name": stage.partition("@")[0]}
 
 
 def keep_stages(store: Store, tasks: Mapping[str, Mapping[str, Any]]) -> None:

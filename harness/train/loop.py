@@ -193,6 +193,7 @@ class _Training:
             bytes_per_token=self.stream.bytes_per_token,
             flops_per_token=flops.total,
             device_flops=rate * self.ranks.world,
+            device=self.ranks.device,
         )
 
     def begin(self, *, again: bool = False) -> int:
@@ -283,6 +284,7 @@ class _Training:
                 rate=rate,
                 norm=norm,
                 skipped=self.updater.watch.refused + self.returns.passed_over(done),
+                epochs=self.stream.epochs(done * self.science["batch_rows"]),
             )
         self.loss_sum.zero_()
         self.taken.zero_()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import resource
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -32,6 +35,14 @@ def matrix_product_flops(device: torch.device, *, bf16: bool, side: int = 0, pro
     return 2 * side**3 / min(seconds)
 
 
+def peak_memory_gb(device: torch.device) -> float:
+    """The most memory that this attempt's rank 0 held at once: of the device, or of the process on a CPU; GiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
 class Progress:
     """Rank 0's account of one attempt. Losses are nats per masked token, means over the updates that were taken."""
 
@@ -45,12 +56,14 @@ class Progress:
         bytes_per_token: float,
         flops_per_token: float,
         device_flops: float,
+        device: torch.device,
     ) -> None:
         self.heartbeat = Heartbeat(folder, attempt, steps)
         self._journal = Journal(folder / "metrics.jsonl")
         self._attempt, self._steps, self._batch_tokens = attempt, steps, batch_tokens
         self._bytes_per_token = bytes_per_token
         self._use = flops_per_token / device_flops
+        self._device = device
         self.begin(0)
 
     def begin(self, first: int) -> None:
@@ -58,8 +71,20 @@ class Progress:
         self._first = self._last = first
         self._began = self._last_time = time.monotonic()
 
-    def tell(self, done: int, *, loss: float | None, rate: float, norm: float, skipped: int) -> None:
-        """A line of metrics and of the log, after `done` steps. `loss` is None where every update was refused."""
+    def tell(
+        self,
+        done: int,
+        *,
+        loss: float | None,
+        rate: float,
+        norm: float,
+        skipped: int,
+        epochs: Mapping[str, float],
+    ) -> None:
+        """A line of metrics and of the log, after `done` steps. `loss` is None where every update was refused.
+
+        `epochs`: how often each language's text was passed so far.
+        """
         now = time.monotonic()
         speed = (done - self._last) * self._batch_tokens / max(1e-9, now - self._last_time)
         self._last, self._last_time = done, now
@@ -75,6 +100,8 @@ class Progress:
             "tokens": done * self._batch_tokens,
             "tokens_per_second": round(speed),
             "mfu": round(mfu, 4),
+            "memory_gb": round(peak_memory_gb(self._device), 3),
+            "epochs": {language: round(passed, 4) for language, passed in epochs.items()},
             "skipped": skipped,
         }
         problem = self.heartbeat.problem

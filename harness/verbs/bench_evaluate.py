@@ -25,8 +25,7 @@ def bench(options: Namespace) -> int:
     import torch
 
     from harness.batches.keyed import generator
-    from harness.evaluate.batching import scoring_batches, training_batches
-    from harness.evaluate.driven import SCORING_TOKENS
+    from harness.evaluate.batching import scoring_batches, tokens_at_once, training_batches
     from harness.evaluate.rows import Row
     from harness.memory import keep_freed_memory
     from models.heads import SequenceClassifier, build_masked_lm
@@ -49,7 +48,7 @@ def bench(options: Namespace) -> int:
     model = SequenceClassifier(build_masked_lm(config, 0).encoder, 3, pool="first", dropout=0.1, seed=0)
     plain = [list(range(first, min(first + BATCH_ROWS, len(rows)))) for first in range(0, len(rows), BATCH_ROWS)]
     sides: dict[str, tuple[Sequence[Sequence[int]], Sequence[Sequence[int]], int]] = {
-        "like lengths": (list(scoring_batches(rows, SCORING_TOKENS)), [], 0),
+        "like lengths": (list(scoring_batches(rows, tokens_at_once("cpu"))), [], 0),
         "padded to the longest of a batch": (plain, plain, 0),
         "padded to the row": (plain, plain, MOST_TOKENS),
     }

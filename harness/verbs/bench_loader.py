@@ -6,9 +6,14 @@ import json
 import statistics
 import time
 from argparse import Namespace
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from harness.verbs.show import console, human
 from sweeps.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.corpus.shards import Shard
 
 WARM_UP = 4
 TOKENS_A_LANGUAGE = 1_000_000
@@ -17,13 +22,10 @@ TOKENS_A_LANGUAGE = 1_000_000
 
 def bench_loader(options: Namespace) -> int:
     """Make the batches of the demo's widest set of languages, then train on them, step by step in one process."""
-    import numpy as np
     import torch
 
-    from harness.batches.keyed import generator, key
-    from harness.batches.masking import SPECIAL_IDS
+    from harness.batches.keyed import key
     from harness.batches.stream import TOKENS_AT_ONCE, BatchStream
-    from harness.corpus.shards import Shard
     from harness.memory import keep_freed_memory
     from harness.train.engine import MaskedLMStep, decayed_groups
     from models.heads import build_masked_lm
@@ -41,11 +43,7 @@ def bench_loader(options: Namespace) -> int:
     config = EncoderConfig(**science["model"])
     tokens, rows = science["row_tokens"], science["batch_rows"]
 
-    def text(language: str) -> Shard:
-        ids = generator(0, "bench-text", language).integers(SPECIAL_IDS, config.vocabulary - 1, TOKENS_A_LANGUAGE)
-        return Shard(language, ids.astype(np.uint16), 1, TOKENS_A_LANGUAGE, 4 * TOKENS_A_LANGUAGE)
-
-    shards = {language: text(language) for language in science["languages"]}
+    shards = random_shards(science["languages"], config.vocabulary)
     q = language_distribution({language: 1.0 + number for number, language in enumerate(shards)}, science["alpha"])
     stream = BatchStream(
         shards, q, seed=0, tokens_per_row=tokens, mask_rate=science["mask_rate"], vocabulary=config.vocabulary
@@ -89,3 +87,18 @@ def bench_loader(options: Namespace) -> int:
             highlight=False,
         )
     return 0
+
+
+def random_shards(languages: Iterable[str], vocabulary: int) -> dict[str, Shard]:
+    """Shards of random pieces by language, in memory."""
+    import numpy as np
+
+    from harness.batches.keyed import generator
+    from harness.batches.masking import SPECIAL_IDS
+    from harness.corpus.shards import Shard
+
+    def shard(language: str) -> Shard:
+        ids = generator(0, "bench-text", language).integers(SPECIAL_IDS, vocabulary - 1, TOKENS_A_LANGUAGE)
+        return Shard(language, ids.astype(np.uint16), 1, TOKENS_A_LANGUAGE, 4 * TOKENS_A_LANGUAGE)
+
+    return {language: shard(language) for language in languages}

@@ -49,7 +49,7 @@ def demo(options: Namespace) -> int:
         queue.stop(store, study_name(store, options))
         raise
     name = study_name(store, options)
-    code = results.report(Namespace(**vars(options) | {"study": options.study}))
+    code = results.report(Namespace(**vars(options) | {"study": [options.study]}))
     console.print(f"{name} took {clock(time.monotonic() - began)} this time")
     return code or (0 if finished else 1)
 

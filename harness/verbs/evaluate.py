@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from rich.console import Console
 from rich.table import Table
 
 from harness.corpus.sources import HUB
 from harness.launch import queue
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import observe
-from harness.launch.stages import PATHS, found, keep_stages
+from harness.launch.stages import PATHS, TOLD, found, keep_stages, missing_path, with_its_files, without_those_replaced
 from harness.store import Store, digest, now, read_json, write_json
 from harness.verbs.look import study_name, those_where
 from harness.verbs.show import console, stderr, watch_study
@@ -25,7 +27,7 @@ from sweeps.errors import BadInput
 from sweeps.study import load_study
 from sweeps.tasks import BUILT_IN, TaskBlock, stage_of
 
-_GIVEN = (*PATHS, "setting", "select", "epochs", "batch_rows", "patience", "dropout", "pool", "weights")
+_GIVEN = (*PATHS, "split", "setting", "select", "epochs", "batch_rows", "patience", "dropout", "pool", "weights")
 _LISTS = {"rates": float, "seeds": int, "languages": str}
 
 
@@ -42,18 +44,34 @@ def evaluate(options: Namespace) -> int:
         raise BadInput(f"the runs of {name} are still going: babelscale watch {name}, then evaluate")
     not_in_slurm(store, name)
     stage = _stage(store, options)
-    tasks: list[str] = sorted({*before["evaluate"], stage})
+    kept = set(before["evaluate"]) if stage in BUILT_IN else without_those_replaced(store, before["evaluate"], stage)
+    tasks = sorted({*kept, stage})
     if tasks != before["evaluate"]:
         write_json(store.studies / f"{name}.json", before | {"evaluate": tasks})
     rows = those_where([observe(store, run, tasks) for run in before["runs"]], options.where)
     lacking = [row.run for row in rows if row.state != "done"]
     finished = _score(store, name, lacking, options) if lacking else True
-    told = {"study": name, "task": options.task, "stage": stage, "scored": len(lacking)}
+    problems = _told(stderr, [store.run(run) / "tasks" / stage for run in lacking])
+    told = {"study": name, "task": options.task, "stage": stage, "scored": len(lacking), "problems": problems}
     if options.json:
         print(json.dumps(told))
     else:
         console.print(f"{name}: {len(lacking)} runs scored on {options.task}, {len(rows) - len(lacking)} had it")
-    return 0 if finished else 1
+    return 1 if not finished else 2 if problems else 0
+
+
+def _told(show: Console, folders: Sequence[Path]) -> list[str]:
+    """What stages of some models say, each sentence once; the problems among it."""
+    found: dict[str, Counter[str]] = {"problems": Counter(), "notes": Counter()}
+    for folder in folders:
+        if (folder / TOLD).exists():
+            told = read_json(folder / TOLD)
+            for kind, sentences in found.items():
+                sentences.update(told[kind])
+    for sentences in found.values():
+        for sentence, runs in sentences.items():
+            show.print(f"{sentence}{f' ({runs} runs)' if runs > 1 else ''}", soft_wrap=True, markup=False)
+    return list(found["problems"])
 
 
 def _score(store: Store, name: str, lacking: Sequence[str], options: Namespace) -> bool:
@@ -79,6 +97,9 @@ def _stage(store: Store, options: Namespace) -> str:
         name, block = options.task, blocks[options.task]
     else:
         name, block = _name(options), _block(store, options)
+    if missing := missing_path(store, block):
+        raise BadInput(f"tasks.{name}.{missing[0]}: {missing[1]} is neither here nor under {store.benchmarks}")
+    block = with_its_files(store, name, block)
     stage = stage_of(name, block)
     keep_stages(store, {stage: block.frozen()})
     return stage
@@ -156,9 +177,10 @@ def _evaluate_folder(options: Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     about = {"model": str(options.model), "digest": model.digest, "stage": stage, "time": now()}
     write_json(folder / "records.json", about | {"block": block, "records": rows, "key": digest(block)})
+    problems: list[str] = read_json(folder / TOLD)["problems"]
     if options.json:
-        print(json.dumps({"stage": stage, "records": rows}, indent=1))
-        return 0
+        print(json.dumps({"stage": stage, "records": rows, "problems": problems}, indent=1))
+        return 2 if problems else 0
     table = Table("language", "metric", "value", "95 % interval", "majority", "items")
     for row in rows:
         details = row["details"]
@@ -166,4 +188,4 @@ def _evaluate_folder(options: Namespace) -> int:
         level = f"{details['majority']:.3f}" if "majority" in details else ""
         table.add_row(row["language"], row["metric"], f"{row['value']:.3f}", sure, level, str(row["n"]))
     console.print(table)
-    return 0
+    return 2 if problems else 0

@@ -3,93 +3,167 @@
 from __future__ import annotations
 
 import json
-import math
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.launch.freeze import frozen_study
 from harness.store import Store, read_json
 from harness.verbs.look import pick, study_name
-from harness.verbs.show import console
+from harness.verbs.show import console, stderr
 from sweeps.errors import BadInput
 
 
-def _open(options: Namespace) -> tuple[Store, str]:
+def _gathered(options: Namespace, bar: Progress) -> list[Any]:
+    """Every study that was named, read before anything is written."""
+    from analysis.report import gather_all
+
     store = Store(options.root, create=False)
-    name = study_name(store, options)
-    frozen_study(store, name)
-    return store, name
+    names = [study_name(store, Namespace(study=one, profile=options.profile)) for one in options.study]
+    for name in names:
+        frozen_study(store, name)
+    return gather_all(store.root, names, _teller(bar))
 
 
 def collect(options: Namespace) -> int:
     from analysis import records
+    from analysis.export import csv_bytes
+    from analysis.report import means_tex
 
-    store, name = _open(options)
-    study = records.load_study(store.root, name)
-    table = records.collect(store.root, study)
-    whole = records.completeness(store.root, study)
-    path = store.reports(name) / "records.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    records.write_parquet(table, path)
+    with _bar(options) as bar:
+        found = _gathered(options, bar)
+        told = []
+        for one in found:
+            paths = {"table": one.folder / "records.parquet"}
+            records.write_parquet(one.df, paths["table"])
+            if options.csv:
+                paths["csv"] = one.folder / "records.csv"
+                records.write_whole(paths["csv"], csv_bytes(one.df))
+            if options.latex:
+                paths["latex"] = one.folder / "means.tex"
+                records.write_whole(paths["latex"], means_tex(one).encode())
+            told.append((one, paths))
     if options.json:
-        print(json.dumps({"study": name, "rows": len(table), "missing": whole.missing, "table": str(path)}))
-    else:
-        console.print(f"{len(table)} records of {whole.done} of {whole.expected} runs")
-        print(path)
+        _print_json(
+            [
+                {"study": one.study.name, "rows": len(one.df), "missing": one.state.missing, "cautions": one.cautions}
+                | {kind: str(path) for kind, path in paths.items()}
+                for one, paths in told
+            ]
+        )
+        return 0
+    for one, paths in told:
+        _say(f"{_prefix(one, told)}{len(one.df)} records of {one.state.done} of {one.state.expected} runs")
+        _warn(one.cautions)
+        for path in paths.values():
+            print(path)
     return 0
 
 
 def figures(options: Namespace) -> int:
-    from analysis import figures as drawing
-    from analysis import records
+    from analysis.report import draw
 
-    store, name = _open(options)
-    study = records.load_study(store.root, name)
-    table, whole = records.collect(store.root, study), records.completeness(store.root, study)
-    drawings = drawing.draw_all(table, study, whole, store.reports(name) / "figures")
+    with _bar(options) as bar:
+        found = _gathered(options, bar)
+        drawn = [(one, draw(one, one.cautions, _teller(bar, one.study.name))) for one in found]
     if options.json:
-        rows = [
-            {"name": d.name, "files": {kind: str(path) for kind, path in d.paths.items()}, "skipped": d.skipped}
-            for d in drawings
-        ]
-        print(json.dumps({"study": name, "figures": rows}, indent=1))
+        _print_json(
+            [
+                {
+                    "study": one.study.name,
+                    "cautions": one.cautions,
+                    "figures": [
+                        {
+                            "name": d.name,
+                            "files": {kind: str(path) for kind, path in d.paths.items()},
+                            "skipped": d.skipped,
+                        }
+                        for d in drawings
+                    ],
+                }
+                for one, drawings in drawn
+            ]
+        )
         return 0
-    for entry in drawings:
-        print(f"{entry.name}: not drawn, {entry.skipped}" if entry.skipped else f"{entry.name}: {entry.paths['pdf']}")
+    for one, drawings in drawn:
+        if len(drawn) > 1:
+            _say(one.study.name)
+        for entry in drawings:
+            print(
+                f"{entry.name}: not drawn, {entry.skipped}" if entry.skipped else f"{entry.name}: {entry.paths['pdf']}"
+            )
+        _warn(one.cautions)
     return 0
 
 
 def report(options: Namespace) -> int:
     from analysis import report as reporting
+    from analysis.report import told
 
-    store, name = _open(options)
-    made = reporting.build(store.root, name)
+    with _bar(options) as bar:
+        found = _gathered(options, bar)
+        more = {"resamples": options.resamples} if getattr(options, "resamples", None) else {}
+        made = [reporting.write(one, _teller(bar, one.study.name), **more) for one in found]
+        over = reporting.overview(found[0].root, made) if len(made) > 1 else None
     if options.json:
-        verdicts = [
-            {
-                "finding": v.finding,
-                "outcome": v.outcome,
-                "verdict": v.verdict,
-                "effect": _number(v.effect),
-                "low": _number(v.low),
-                "high": _number(v.high),
-            }
-            for v in made.verdicts
-        ]
-        found = {"verdicts": verdicts, "plateau": made.plateau}
-        print(json.dumps({"study": name, "report": str(made.report)} | found, indent=1))
+        rows = [told.report(one) for one in made]
+        if over is None:
+            _print_json(rows)
+        else:
+            print(json.dumps({"studies": rows} | told.overview(over), indent=1))
         return 0
-    for line in reporting.verdict_lines(made.verdicts):
-        console.print(line, highlight=False, soft_wrap=True)
-    if made.plateau:
-        console.print(made.plateau, highlight=False, soft_wrap=True)
-    print(f"report: {made.report}")
+    for one in made:
+        if over is not None:
+            _say(one.name)
+        for line in reporting.verdict_lines(one.verdicts):
+            _say(line)
+        for law in one.laws:
+            _say(f"law  {law.name}: {f'not fitted, {law.absent}' if law.absent else f'fitted on {law.support}'}")
+        if one.plateau:
+            _say(one.plateau)
+        _warn(one.cautions)
+        print(f"report: {one.report}")
+        print(f"latex: {one.latex}")
+    if over is not None:
+        print(f"overview: {over.path}")
     return 0
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    """One study's answer as it is, several under `studies`."""
+    print(json.dumps(rows[0] if len(rows) == 1 else {"studies": rows}, indent=1))
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def _warn(cautions: Sequence[str]) -> None:
+    for text in cautions:
+        _say(f"note: {text}")
+
+
+def _prefix(one: Any, told: Sequence[object]) -> str:
+    return f"{one.study.name}: " if len(told) > 1 else ""
+
+
+def _bar(options: Namespace) -> Progress:
+    """On a terminal only, and gone when the work is done."""
+    shown = stderr if options.json else console
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal)
+
+
+def _teller(bar: Progress, study: str = "") -> Callable[[str, int, int], None]:
+    task = bar.add_task(study, total=None)
+
+    def tell(what: str, done: int, of: int) -> None:
+        bar.update(task, description=f"{study} {what}".strip(), completed=done, total=of)
+
+    return tell
 
 
 def export(options: Namespace) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
+import worlds
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.findings import Verdict, judge, verdict_lines
+from analysis.findings import Verdict, effect_text, judge, verdict_lines
 from analysis.records import collect, load_study
 from analysis.statistics import BITS, group_mean, paired, seeds_to_settle, t_interval
 
@@ -97,7 +99,7 @@ def test_higher_accuracy_is_better_and_english_is_not_zero_shot(store: Any, trut
     assert curse.verdict == "supported"
     assert curse.effect == pytest.approx(100 * (0.05 * 3 + 0.05 * 3), abs=2)
     assert curse.unit == "points"
-    assert ("F4", "zero-shot accuracy") not in found
+    assert found["F4", "zero-shot accuracy"].verdict == "cannot tell", "both widths lose as much"
 
 
 def test_accuracy_that_never_beats_guessing_decides_nothing(store: Any) -> None:
@@ -183,7 +185,7 @@ def test_capacity_reports_what_the_wide_model_recovers(store: Any) -> None:
 
 def test_a_finding_without_a_rule_says_so(store: Any) -> None:
     store.grid(seeds=1)
-    verdict = _judge(store, findings=["F9"])["F9", BITS.name]
+    verdict = _judge(store, findings=["F19"])["F19", BITS.name]
     assert verdict.verdict == "cannot tell" and "no rule" in verdict.rule
 
 
@@ -194,3 +196,10 @@ def test_terminal_lines_are_one_a_verdict_and_tell_the_outcome(store: Any) -> No
     assert len(lines) == 2 and all("\n" not in line for line in lines)
     assert lines[0].startswith("F1  supported") and "bits per byte" in lines[0] and "(3 seeds)" in lines[0]
     assert "no effect measured" in lines[1] and "nan" not in lines[1]
+
+
+def test_an_interval_that_is_not_of_95_percent_says_so() -> None:
+    df = worlds.table(worlds.GRIDS["F15"], worlds.effect("F15"), 3, 0.01, np.random.default_rng(0))
+    (verdict,) = [v for v in judge(df, worlds.study("F15")) if v.outcome == BITS.name]
+    assert verdict.level == 0.9 and effect_text(verdict).endswith("] (90 %)")
+    assert "(90 %)" in verdict_lines([verdict])[0]

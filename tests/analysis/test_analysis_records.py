@@ -13,7 +13,7 @@ import pytest
 
 from analysis.records import (
     COLUMNS,
-    SCHEMA,
+    TABLE_SCHEMA,
     collect,
     completeness,
     load_study,
@@ -93,6 +93,16 @@ def test_a_broken_or_foreign_record_is_refused_with_its_file(store: Any, line: s
         collect(store.root, load_study(store.root, store.study()))
 
 
+@pytest.mark.parametrize("field", [{"value": "x"}, {"step": 1.5}, {"n": "x"}, {"language": ["en"]}, {"value": True}])
+def test_a_field_of_the_wrong_kind_is_refused_by_name(store: Any, field: dict[str, Any]) -> None:
+    store.grid(seeds=1)
+    path = store.root / "runs" / store.ids[0] / "records.jsonl"
+    first, *rest = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | field), *rest]), "utf-8")
+    with pytest.raises(BadInput, match=f"record 1: {next(iter(field))} is "):
+        collect(store.root, load_study(store.root, store.study()))
+
+
 def test_run_axes_that_lack_a_field_are_refused_by_name(store: Any) -> None:
     path = store.root / "runs" / store.run(2) / "run.json"
     raw = json.loads(path.read_text("utf-8"))
@@ -118,7 +128,7 @@ def test_parquet_of_another_schema_or_none_is_refused(tmp_path: Path, monkeypatc
     with pytest.raises(BadInput, match="does not exist"):
         read_parquet(path)
     pd.DataFrame({"a": [1]}).to_parquet(path)
-    with pytest.raises(BadInput, match=f"schema none, this version reads {SCHEMA}"):
+    with pytest.raises(BadInput, match=f"schema none, this version reads {TABLE_SCHEMA}"):
         read_parquet(path)
     path.write_bytes(b"no parquet")
     with pytest.raises(BadInput, match="not a Parquet file"):
@@ -144,3 +154,32 @@ def test_analysis_loads_neither_torch_nor_the_harness_and_drawing_only_when_it_d
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=None)
+
+
+def test_a_study_file_under_another_name_is_refused(store: Any) -> None:
+    store.grid(ks=(2,), widths=(64,), seeds=1)
+    (store.root / "studies" / "copy.json").write_bytes((store.root / "studies" / f"{store.study()}.json").read_bytes())
+    with pytest.raises(BadInput, match=r"copy\.json holds the study 'demo'"):
+        load_study(store.root, "copy")
+
+
+def test_of_a_benchmark_the_stages_that_the_study_asks_for_count(store: Any) -> None:
+    """Changed files are another stage: a language that they lack keeps no score of the former ones."""
+    run = store.run(2)
+    path = store.root / "runs" / run / "records.jsonl"
+    rows = [
+        store._row(run, "sib200", "test", code, "accuracy", value, details={"stage": f"sib200@{stage}"})
+        for stage, code, value in (("old", "en", 0.5), ("old", "sv", 0.4), ("new", "en", 0.6), ("other", "en", 0.9))
+    ]
+    path.write_text(path.read_text("utf-8") + "".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+    def scored(*evaluate: str) -> dict[str, float]:
+        notes: list[str] = []
+        df = collect(store.root, load_study(store.root, store.study(evaluate=list(evaluate))), notes)
+        assert notes == []
+        own = df[df["task"] == "sib200"]
+        return dict(zip(own["language"], own["value"], strict=True))
+
+    assert scored("heldout", "sib200@new") == {"en": 0.6}
+    assert scored("heldout", "sib200@old") == {"en": 0.5, "sv": 0.4}
+    assert scored("heldout") == {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.plateau import margins, sentence
-from analysis.records import collect, load_study
+from analysis.records import AXES, collect, load_study
 
 GROUPS = {"high": ["en"], "low": ["sv"]}
 
@@ -56,3 +57,10 @@ def test_a_starved_group_is_named_beside_a_core_that_is_past(store: Any) -> None
     assert found["core", 16] > 0 > found["low", 16]
     assert text.startswith("every cell ends past the unigram plateau, by ")
     assert "behind it though is the low group at K 16" in text
+
+
+def test_of_many_cells_the_farthest_behind_are_named_and_the_others_counted() -> None:
+    rows = [{"K": k, "alpha": 0.3, "width": 32, "group": "core", "margin": -0.1 * k} for k in range(1, 10)]
+    text = sentence(pd.DataFrame(rows, columns=[*AXES, "group", "margin", "seeds"]))
+    assert "core group at K 9, alpha 0.3, width 32 by -0.900; core group at K 8" in text
+    assert "K 4, alpha 0.3, width 32 by -0.400; and 3 more. These cells" in text and "K 3" not in text

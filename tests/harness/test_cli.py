@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ VERBS = [
     "figures",
     "report",
     "export",
+    "track",
     "bench",
 ]
 CORPUS_VERBS = ("add", "list", "stats")
@@ -74,11 +75,12 @@ def refused(*arguments: str | Path, root: Path) -> str:
 def test_help_answers_at_once_and_loads_no_torch() -> None:
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         ended = babelscale("--help")
-        times.append(time.perf_counter() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert ended.returncode == 0 and "babelscale demo" in ended.stdout
-    assert min(times) < 1.5
+    assert min(times) < 1.5, "seconds of work, whatever else the machine does"
     code = "import sys\nfrom harness.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from tiny import SENTENCES, documents, finish, study_text, submit_here
 
 from harness.corpus.tokenizer import Tokenizer
 from harness.evaluate.tasks.sib200 import Sib200
+from harness.launch.stages import with_its_files
 from harness.store import Store, read_json, read_lines
 from models.heads import build_masked_lm
 from models.huggingface import export_folder
@@ -23,6 +26,7 @@ from models.sizes import EncoderConfig
 from sweeps.codes import study_code
 from sweeps.errors import BadInput
 from sweeps.study import parse_study
+from sweeps.tasks import TaskBlock, stage_of
 
 CODES = {"en": "eng_Latn", "de": "deu_Latn", "ru": "rus_Cyrl", "el": "ell_Grek"}
 SHORT = ["--rates", "1e-2", "--seeds", "0", "--epochs", "2"]
@@ -69,6 +73,66 @@ def test_a_finished_study_is_scored_on_a_benchmark_once_and_its_records_say_how(
     assert len(kept) == 1 and len(read_json(kept[0])["languages"]["eng_Latn"]["said"]) == 16, "each item's prediction"
 
 
+def test_files_that_changed_at_their_place_are_scored_anew(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    store, data, study = tiny_store("changed"), tmp_path / "sib", tmp_path / "changed.yaml"
+    shutil.copytree(sib, data)
+    block = f"{{data: {data}, rates: [0.01], seeds: [0], epochs: 1}}"
+    text = study_text("changed", steps=4).replace("evaluate: [heldout]", "evaluate: [heldout, sib200]")
+    study.write_text(f"{text}tasks: {{sib200: {block}}}\n", encoding="utf-8")
+    german = data / "deu_Latn" / "test.tsv"
+    lines = german.read_text(encoding="utf-8").splitlines(keepends=True)
+
+    def submit() -> int:
+        to_do = answer("submit", study, root=store.root)["to_do"]
+        assert babelscale("watch", "changed", root=store.root).returncode == 0
+        return int(to_do)
+
+    def scored() -> list[tuple[str, int]]:
+        (run,) = read_json(store.studies / "changed.json")["runs"]
+        return [(row["language"], row["n"]) for row in stage_records(store, run, "sib200")]
+
+    assert (submit(), submit()) == (1, 0) and scored() == [("de", 16), ("en", 16), ("ru", 16)]
+    german.write_text("".join(lines[:-4]), encoding="utf-8")
+    assert (submit(), submit()) == (1, 0) and scored()[3:] == [("de", 12), ("en", 16), ("ru", 16)]
+    german.write_text("".join(lines[:-8]), encoding="utf-8")
+    asked = ("evaluate", "changed", "--task", "sib200", "--data", data, "--rates", "0.01", "--seeds", "0")
+    told = answer(*asked, "--epochs", "1", root=store.root)
+    assert told["scored"] == 1 and scored()[6:] == [("de", 8), ("en", 16), ("ru", 16)]
+    assert read_json(store.studies / "changed.json")["evaluate"] == ["heldout", told["stage"]], "in place of the former"
+    (data / ".listing").write_text("a hidden file is no data", encoding="utf-8")
+    assert answer(*asked, "--epochs", "1", root=store.root)["scored"] == 0
+
+
+def test_what_a_benchmark_holds_is_seen_through_links_and_nothing_else_counts(tmp_path: Path) -> None:
+    store, data, elsewhere = Store(tmp_path / "data" / "root"), tmp_path / "data", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (data / "en.tsv").write_text("a", "utf-8")
+    (data / "de").symlink_to(elsewhere)
+    (elsewhere / "loop").symlink_to(data)
+    (data / os.fsdecode(b"caf\xe9.tsv")).write_text("not UTF-8", "utf-8")
+
+    def stage(text: str = str(data), **more: str) -> str:
+        block = TaskBlock.model_validate({"data": text} | more)
+        return stage_of("sib200", with_its_files(store, "sib200", block))
+
+    first = stage()
+    (store.root / "records").write_text("what the store writes is no data", "utf-8")
+    assert stage() == first
+    (elsewhere / "test.tsv").write_text("b", "utf-8")
+    assert stage() != first, "a file behind a link is new"
+    here, hub = stage(), stage(f"hf:{data}@test")
+    assert hub not in (here, stage("hf:org/set"))
+    (data / "en.tsv").write_text("changed", "utf-8")
+    assert stage() != here and stage(f"hf:{data}@test") != hub, "a local folder in the hub's form too"
+    own = tmp_path / "own.py"
+    own.write_text("one", "utf-8")
+    with_task = stage(task=str(own))
+    own.write_text("two", "utf-8")
+    assert stage(task=str(own)) != with_task
+
+
 def hub_of(sib: Path, folder: Path) -> str:
     """The same files as a data set of the hub's form."""
     names = {"train": "train", "dev": "validation", "test": "test"}
@@ -97,6 +161,7 @@ def test_a_study_has_the_same_scores_on_a_hub_set_as_on_the_files_it_holds(
         assert told["scored"] == 1
     records = stage_records(store, run.id, "sib200")
     assert len({row["details"].pop("stage") for row in records}) == 2
+    assert len({row["details"].pop("train") for row in records}) == 2, "records say which set was trained on"
     half = len(records) // 2
     told_apart = ("time", "attempt", "seconds")
     plain = [{key: value for key, value in row.items() if key not in told_apart} for row in records]
@@ -144,25 +209,129 @@ def test_a_study_that_names_a_task_it_does_not_have_says_which_there_are() -> No
         parse_study(text, "wrong.yaml")
 
 
-def test_a_model_folder_is_scored_by_the_same_code(
-    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
-) -> None:
-    store = tiny_store("folder")
+@pytest.fixture(scope="module")
+def model(tiny_store: Callable[[str], Store], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that no training has touched."""
+    store = tiny_store("model")
     tokenizer = Tokenizer(next(path.parent for path in store.tokenizers.glob("*/manifest.json")))
     config = EncoderConfig(
         kind="xlm-r", vocabulary=tokenizer.table_rows, width=16, layers=1, heads=2, feedforward=32, positions=64
     )
-    export_folder(build_masked_lm(config, 0), tokenizer.folder / "sentencepiece.model", tmp_path / "model")
-    ended = babelscale(
-        *("evaluate", "--model", tmp_path / "model", "--task", "sib200", "--data", sib, *SHORT, "--json"),
-        root=store.root,
-    )
+    made = tmp_path_factory.mktemp("model") / "model"
+    export_folder(build_masked_lm(config, 0), tokenizer.folder / "sentencepiece.model", made)
+    return made
+
+
+def test_a_model_folder_is_scored_by_the_same_code(sib: Path, model: Path, tmp_path: Path) -> None:
+    asked = ("evaluate", "--model", model, "--task", "sib200", "--data", sib, *SHORT, "--json")
+    ended = babelscale(*asked, root=tmp_path / "root")
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout)["records"]
     assert {row["language"] for row in rows} == set(CODES)
-    assert list(store.root.glob("evaluations/model-*/sib200@*/records.json"))
-    empty = babelscale("evaluate", "--model", tmp_path, "--task", "sib200", "--data", sib, root=store.root)
+    assert rows[0]["details"]["train"] == str(sib) and rows[0]["details"]["trained_on"] == {"eng_Latn": 40}
+    assert list((tmp_path / "root").glob("evaluations/model-*/sib200@*/records.json"))
+    empty = babelscale("evaluate", "--model", tmp_path, "--task", "sib200", "--data", sib, root=tmp_path / "root")
     assert empty.returncode == 2 and "has no config.json" in empty.stderr
+
+
+def test_a_broken_file_costs_its_language_alone_a_sentence_each_and_the_exit_code_of_bad_input(
+    sib: Path, model: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "sib"
+    shutil.copytree(sib, data)
+    column, label, gone = (data / CODES[language] / "test.tsv" for language in ("de", "ru", "el"))
+    column.write_text(column.read_text("utf-8").replace("category", "topic"), "utf-8")
+    lines = label.read_text("utf-8").split("\n")
+    lines[3] = lines[3].replace("\t", "\tother ", 1)
+    label.write_text("\n".join(lines), "utf-8")
+    gone.unlink()
+    languages = ",".join(CODES.values())
+    asked = ("evaluate", "--model", model, "--task", "sib200", "--data", data, "--languages", languages, *SHORT)
+    ended = babelscale(*asked, "--json", root=tmp_path / "root")
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    told = json.loads(ended.stdout)
+    assert {row["language"] for row in told["records"]} == {"en"}, "what can be scored is"
+    wanted = {
+        "deu_Latn": f"{column}:1: the column 'category' is missing",
+        "rus_Cyrl": f"{label}:4: the label 'other ",
+        "ell_Grek": "has no ell_Grek/test.tsv: leave the language out",
+    }
+    assert len(told["problems"]) == 3
+    for problem, (language, words) in zip(told["problems"], wanted.items(), strict=True):
+        assert problem.startswith(f"{language} is not scored: ") and words in problem
+    (kept,) = (tmp_path / "root").glob("evaluations/model-*/sib200@*/records.json")
+    assert read_json(kept)["records"] == told["records"]
+
+
+def test_a_study_is_told_of_what_its_runs_could_not_score(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "sib"
+    shutil.copytree(sib, data)
+    (data / CODES["de"] / "test.tsv").write_text("index_id\ttopic\ttext\n", "utf-8")
+    store = tiny_store("partly")
+    _, (run,) = submit_here(store, study_text("partly", steps=4))
+    finish(store, "partly")
+    ended = babelscale("evaluate", "partly", "--task", "sib200", "--data", data, *SHORT, root=store.root)
+    assert ended.returncode == 2 and "deu_Latn is not scored: " in ended.stderr
+    assert {row["language"] for row in stage_records(store, run.id, "sib200")} == {"en", "ru"}
+
+
+def test_answers_that_are_not_in_their_contexts_are_counted_and_named(model: Path, tmp_path: Path) -> None:
+    def write(name: str, answers: list[str]) -> Path:
+        qas = [
+            {"id": f"q{n}", "question": "who", "answers": [{"text": text, "answer_start": 0}]}
+            for n, text in enumerate(answers)
+        ]
+        article = {"title": "t", "paragraphs": [{"context": "garden in the evening", "qas": qas}]}
+        path = tmp_path / name
+        path.write_text(json.dumps({"data": [article]}), "utf-8")
+        return path
+
+    write("xquad.en.json", ["garden", "window", "light"])
+    train = write("train.json", ["garden", "elsewhere"])
+    asked = ("evaluate", "--model", model, "--task", "xquad", "--data", tmp_path, "--train", train, "--dev", train)
+    ended = babelscale(*asked, "--rates", "1e-3", "--seeds", "0", "--epochs", "1", root=tmp_path / "root")
+    assert ended.returncode == 0, ended.stderr
+    told = " ".join(ended.stdout.split())
+    assert "en: 2 questions have an answer that is not where the file says, such as q1" in told
+    assert "the training side: 1 questions have an answer that is not where the file says, such as q1" in told
+
+
+def test_the_task_that_the_readme_shows_runs(model: Path, tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (shown,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TASK = " in block)
+    assert len(shown.splitlines()) < 100
+    (tmp_path / "parity.py").write_text(shown, "utf-8")
+    asked = ("evaluate", "--model", model, "--task", tmp_path / "parity.py", "--data", tmp_path, *SHORT, "--json")
+    ended = babelscale(*asked, root=tmp_path / "root")
+    assert ended.returncode == 0, ended.stderr
+    (row,) = json.loads(ended.stdout)["records"]
+    assert (row["task"], row["n"], row["details"]["majority"]) == ("parity", 100, 0.5)
+
+
+def test_a_folder_of_another_kind_is_scored_in_its_own_class(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path / "bert"
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{x}" for x in "abcdefghijklmnopqrstuvwxyz")]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(["[UNK]", "[PAD]", "[SEP]", "[CLS]", "[MASK]", *letters]), "utf-8")
+    transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=40).save_pretrained(folder)
+    fields = transformers.BertConfig(
+        vocab_size=5 + len(letters), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        pad_token_id=1, max_position_embeddings=48,
+    )  # fmt: skip
+    transformers.BertForMaskedLM(fields).save_pretrained(folder)
+    store = tiny_store("folder")
+    asked = ("evaluate", "--model", folder, "--task", "sib200", "--data", sib, *SHORT, "--json")
+    ended = babelscale(*asked, root=store.root)
+    assert ended.returncode == 0, ended.stderr
+    assert {row["language"] for row in json.loads(ended.stdout)["records"]} == set(CODES)
+    transformers.T5Config(d_model=16, num_layers=1, num_heads=2).save_pretrained(folder)
+    refused = babelscale(*asked, root=store.root)
+    assert refused.returncode == 2 and "t5, which has a decoder; an encoder alone is scored" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from running import Ended, assert_same_weights, ended, heartbeat, rank_pid, wait_for
+from running import Ended, assert_same_weights, ended, heartbeat, rank_pid, step_of, wait_for
 from tiny import COUNTS, finish, make_corpus, start_queue, study_text, submit_here
 
 from analysis.records import read_metrics
@@ -22,6 +23,8 @@ EXECUTION = f"{{devices: 1, zero: 1, checkpoint_seconds: 0.1, attempts: {KILLS +
 WAIT_FROM_START, WAIT_FROM_LINE = 8.0, 1.0
 """Seconds at most from an attempt's first word, or its first line of metrics, to its end: half of the kills meet
 it while it loads and restores, half while it trains and saves."""
+MOST_STEPS = STEPS // (2 * KILLS)
+"""An attempt that got so much further is killed at once: on a fast machine the run would else be done too early."""
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,11 @@ def submitted(root: Path) -> tuple[Store, str]:
     return store, run.id
 
 
+def sleep_until(deadline: float, or_at: Callable[[], bool]) -> None:
+    while time.monotonic() < deadline and not or_at():
+        time.sleep(0.02)
+
+
 def left_alone(root: Path) -> Ended:
     store, run = submitted(root)
     finish(store, "tiny", seconds=900)
@@ -49,9 +57,11 @@ def killed(root: Path) -> Ended:
     queue = start_queue(store, "tiny")
     for attempt in range(1, KILLS + 1):
         wait_for(lambda attempt=attempt: heartbeat(folder).get("attempt") == attempt)
+        before = step_of(folder)
         if attempt % 2:
             wait_for(lambda attempt=attempt: lines_of(folder, attempt))
-        time.sleep(moments.uniform(0.0, WAIT_FROM_LINE if attempt % 2 else WAIT_FROM_START))
+        wait = moments.uniform(0.0, WAIT_FROM_LINE if attempt % 2 else WAIT_FROM_START)
+        sleep_until(time.monotonic() + wait, or_at=lambda most=before + MOST_STEPS: step_of(folder) >= most)
         assert not (folder / "done.json").exists(), f"it was done before kill {attempt}: STEPS is too small"
         os.kill(rank_pid(folder), signal.SIGKILL)
     assert queue.wait(900) == 0

@@ -8,6 +8,7 @@ import subprocess
 from cluster import ARRAY, CPUS
 from driving import TWO_RANKS, Site
 
+from harness.launch.slurm.ends import ends_of
 from harness.launch.slurm.submissions import submissions
 from harness.store import Store, read_json
 
@@ -78,7 +79,8 @@ def test_three_resource_shapes_go_in_three_arrays_and_four_small_runs_share_an_a
         assert len(logs) == executions[run]["execution"]["devices"], "a log for each rank of its own"
         assert all("records in" in logs[0].read_text() for _ in [0]), "and the run's own words in it"
     (wide,) = [run for run in wanted if "-w48-" in run]
-    hosts = {read_json(path)["host"] for path in attempts[wide].glob("end-*.json")}
+    site.until(lambda: len(ends_of(attempts[wide])) == 2)  # a rank's end is seen a little after what it has written
+    hosts = {end.host for end in ends_of(attempts[wide])}
     assert len(hosts) == 2, "one rank on each of two nodes"
     rest = site.submit(study)
     assert rest["done"] == len(wanted), "what was done under --where is not sent again"

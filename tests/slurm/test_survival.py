@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,11 +18,10 @@ from tiny import finish, study_text, submit_here
 
 from harness.branches import WEIGHTS
 from harness.launch.attempts import attempt_folders, newest_step
+from harness.launch.slurm.submit import warning_seconds
 from harness.store import Store, read_json, read_lines
 
 STEPS, EARLY = 700, 60
-LONGER_SECONDS = 70
-"""More training than the minute of the shortest limit that Slurm takes."""
 
 
 @pytest.fixture(scope="session")
@@ -102,15 +102,23 @@ def test_scontrol_requeue_costs_no_more_than_the_steps_since_the_last_checkpoint
 def test_a_time_limit_is_met_with_a_checkpoint_and_the_job_comes_back_for_the_rest(
     site: Site, undisturbed: Callable[[int], Store]
 ) -> None:
-    calm = undisturbed(STEPS)
-    seconds = read_json(next(calm.runs.glob("*/done.json")))["train_seconds"]
-    steps = round(LONGER_SECONDS * STEPS / seconds)
-    execution = "{devices: 2, zero: 1, hours: 0.016, checkpoint_seconds: 1000}"
-    site.submit(site.study("rough", steps=steps, execution=execution))
+    hours = 0.016  # the shortest limit that Slurm takes is a minute
+    execution = f"{{devices: 2, zero: 1, hours: {hours}, checkpoint_seconds: 1000}}"
+    site.submit(site.study("rough", steps=STEPS, execution=execution))
     (run,) = site.runs("rough")
+    site.until(lambda: site.step(run) >= EARLY)
+    ranks = pids_of(site, run).values()
+    assert len(ranks) == 2 and len(attempt_folders(site.store.run(run))) == 1, "under way in its first minute"
+    for rank in ranks:  # held until its time is up, or a fast machine would end before
+        os.kill(rank, signal.SIGSTOP)
+    ends_at = time.mktime(time.strptime(site.slurm.call("squeue", "-h", "--format=%e").strip(), "%Y-%m-%dT%H:%M:%S"))
+    time.sleep(max(0.0, ends_at - warning_seconds(hours * 3600) - time.time()))
+    for rank in ranks:
+        with contextlib.suppress(ProcessLookupError):  # Slurm may have woken them with its warning
+            os.kill(rank, signal.SIGCONT)
     site.until(lambda: len(attempt_folders(site.store.run(run))) == 2)
     assert newest_step(site.store.run(run)) > 0, "saved because it was told, not by the clock"
-    assert_same(site, undisturbed(steps), run)
+    assert_same(site, undisturbed(STEPS), run)
     first, *_, last = ends(site, run)
     assert (first, last) == (("stopped", "time"), ("done", ""))
 

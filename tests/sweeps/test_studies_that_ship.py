@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from analysis.findings.vocabulary import TOTAL_TOLERANCE
 from sweeps.grid import Run, expand
 from sweeps.language_table import LANGUAGES
 from sweeps.study import load_study, profiles_of, scales_that_ship, studies_that_ship
@@ -31,6 +32,13 @@ def test_every_study_and_profile_expands_to_runs_with_ids_of_their_own(name: str
 def test_every_finding_of_the_paper_has_a_study() -> None:
     named = {finding for name in studies_that_ship() for finding in load_study(name).findings}
     assert named == {f"F{number}" for number in range(1, 19)}
+
+
+@pytest.mark.parametrize("profile", profiles_of("vocabulary-total"))
+def test_a_constant_total_is_constant_enough_for_its_finding(profile: str) -> None:
+    axes = [run.axes for run in runs("vocabulary-total", profile)]
+    totals = [each["body_parameters"] + each["embedding_parameters"] for each in axes]
+    assert max(totals) <= min(totals) * (1 + 2 * TOTAL_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", [name for name in studies_that_ship() if name not in OWN])

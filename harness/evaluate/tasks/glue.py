@@ -43,6 +43,8 @@ class Glue(Classification):
         return ["en"]
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[Item]:
+        if split == "test":
+            raise BadInput(f"{data}: GLUE keeps the labels of its test sides to itself; its dev sides are scored")
         names = ("train.tsv",) if split == "train" else self.where.dev
         path = data if data.is_file() else find(data / self.where.folder, *names)
         if path is None:

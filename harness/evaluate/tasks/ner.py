@@ -79,9 +79,10 @@ class Conll(Tagging):
     labels = _labels("PER", "ORG", "LOC", "MISC")
 
     def languages(self, data: Path) -> list[str]:
-        found = [language for language, code in CONLL_CODES.items() if find(data, f"{code}.testb")]
+        side = _CONLL_SPLITS[self.test_split]
+        found = [language for language, code in CONLL_CODES.items() if find(data, f"{code}.{side}")]
         if not found:
-            raise BadInput(f"{data} has none of {', '.join(f'{code}.testb' for code in CONLL_CODES.values())}")
+            raise BadInput(f"{data} has none of {', '.join(f'{code}.{side}' for code in CONLL_CODES.values())}")
         return found
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[TaggedItem]:

@@ -39,18 +39,26 @@ class Questions(Extraction):
         return sorted(found)
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[QuestionItem]:
+        path = self._file(data, split, language)
         name = self.tried[split].format(language=language)
-        path = data if data.is_file() else find(data, name)
         if path is None:
-            raise BadInput(f"{data} has no {name}: leave {language} out, or fetch its file")
+            raise BadInput(f"{data} has no {name} of {language}: leave {language} out, or name its file")
         found = squad(read_text(path))
         for item in found.items:
             yield QuestionItem(f"{split}-{item.id}", item.question, item.context, item.answers)
 
     def astray(self, data: Path, split: Split, language: str) -> tuple[str, ...]:
         """Questions with an answer that does not stand where the file says."""
-        path = data if data.is_file() else find(data, self.tried[split].format(language=language))
+        path = self._file(data, split, language)
         return squad(read_text(path)).astray if path else ()
+
+    def _file(self, data: Path, split: Split, language: str) -> Path | None:
+        """A file itself, or the one of a folder; SQuAD's own are of the source language alone."""
+        if data.is_file():
+            return data
+        if "{language}" not in self.tried[split] and language != self.source:
+            return None
+        return find(data, self.tried[split].format(language=language))
 
 
 class Xquad(Questions):

@@ -19,9 +19,10 @@ class Sib200(Classification):
     source = "eng_Latn"
 
     def languages(self, data: Path) -> list[str]:
-        found = sorted(path.name for path in self._top(data).iterdir() if find(path, "test.tsv"))
+        name = f"{self.test_split}.tsv"
+        found = sorted(path.name for path in self._top(data).iterdir() if find(path, name))
         if not found:
-            raise BadInput(f"{data} has no folders with a test.tsv: unpack SIB-200's data/annotated there")
+            raise BadInput(f"{data} has no folders with a {name}: unpack SIB-200's data/annotated there")
         return found
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[Item]:

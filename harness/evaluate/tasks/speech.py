@@ -52,12 +52,12 @@ class XtremeSpeech(Tagging):
 
     def languages(self, data: Path) -> list[str]:
         found = {
-            path.name.partition(".")[0].removeprefix("dev-")
+            path.name.partition(".")[0].removeprefix(f"{self.test_split}-")
             for packing in PACKED
-            for path in data.glob(f"dev-*.tsv{packing}")
+            for path in data.glob(f"{self.test_split}-*.tsv{packing}")
         }
         if not found:
-            raise BadInput(f"{data} has no dev-LANGUAGE.tsv: unpack XTREME's udpos there")
+            raise BadInput(f"{data} has no {self.test_split}-LANGUAGE.tsv: unpack XTREME's udpos there")
         return sorted(found)
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[TaggedItem]:

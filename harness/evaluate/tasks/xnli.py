@@ -36,7 +36,7 @@ class Xnli(Classification):
     languages_of_task = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 
     def languages(self, data: Path) -> list[str]:
-        source = read_text(self._file(data, "test"))
+        source = read_text(self._file(data, self.test_split))
         return sorted({language for _, (language,) in table(source, ["language"])})
 
     def read(self, data: Path, split: Split, language: str) -> Iterator[Item]:

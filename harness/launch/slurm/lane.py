@@ -23,10 +23,10 @@ from typing import Any
 
 from harness.branches import release, steps_to_keep
 from harness.launch.attempts import EXECUTION, EXIT, attempt_folders, in_vain, newest_step, read_or_empty
-from harness.launch.causes import DETERMINISTIC
 from harness.launch.provenance import provenance
 from harness.launch.slurm import client
 from harness.launch.slurm.asked import Asked, end_of_job
+from harness.launch.slurm.ends import bad, ends_of, record_of, tell
 from harness.launch.slurm.submissions import Submission, folder_of, open_submission
 from harness.memory import with_huge_pages
 from harness.store import Store, lease, now, read_json, write_json
@@ -167,40 +167,19 @@ class Lane:
     def _conclude(self, attempt: Path) -> dict[str, Any]:
         """Wait for the other ranks' ends, then say in `exit.json` how the attempt ended, if rank 0 could not."""
         deadline = time.monotonic() + _LOST_SECONDS
-        while len(ends := _ends(attempt)) < self.devices and time.monotonic() < deadline:
+        while len(ends := ends_of(attempt)) < self.devices and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         said = read_or_empty(attempt / EXIT)
-        bad = [end for end in ends if end["status"] != 0]
-        if self.asked.wish:  # killed by the very signal that asked it to stop, before it listened or after it was done
-            bad = [end for end in bad if end["status"] != -signal.SIGTERM]
-        if said.get("state") in ("done", "stopped") and not bad:
+        why_stopped = self._why_stopped() if self.asked.wish else ""
+        fell = bad(ends, asked=bool(why_stopped))
+        if said.get("state") in ("done", "stopped") and not fell:
             if said["state"] == "stopped":
                 said |= {"cause": self._why_stopped()}
                 write_json(attempt / EXIT, said)
             return said
         if said.get("state") == "done" and self._done():  # another rank fell on its way out: the run is whole
             return said
-        first = min(bad, key=lambda end: float(end["time"]), default=None)
-        if first is None and self.asked.wish and len(ends) == self.devices:
-            sentence = "asked to stop before it had begun"
-            record: dict[str, Any] = {"state": "stopped", "error": sentence, "cause": self._why_stopped()}
-        elif first is None:
-            record = {"state": "killed", "error": "rank 0 ended without a word", "cause": "killed"}
-        elif first["status"] < 0:
-            name = signal.Signals(-first["status"]).name
-            what = f"rank {first['rank']} on {first['host']} was killed by {name}"
-            record = {"state": "killed", "error": what, "cause": "killed"}
-        else:
-            told = read_or_empty(attempt / f"rank-{first['rank']:05d}.json")
-            what = told.get("error", f"it ended with status {first['status']}; its log says more")
-            who = f"rank {first['rank']} on {first['host']}: " if self.devices > 1 else ""
-            record = {"state": "failed", "error": who + what, "cause": told.get("cause", "code")}
-        if first is not None:
-            record["first_bad_rank"] = {"rank": first["rank"], "host": first["host"], "status": first["status"]}
-        if len(ends) < self.devices:
-            lost = sorted(set(range(self.devices)) - {end["rank"] for end in ends})
-            record |= {"error": f"{record['error']}; no word of ranks {lost}", "cause": "node"}
-        record |= {"deterministic": record["cause"] in DETERMINISTIC, "time": now()}
+        record = record_of(attempt, ends, self.devices, why_stopped)
         write_json(attempt / EXIT, record)
         return record
 
@@ -291,9 +270,9 @@ class Lane:
                 env=self._environment(),
                 preexec_fn=_as_child,
             )
-            status = self._see_it_end(process, attempt)
-        told = {"rank": self.rank, "status": status, "host": os.environ.get("SLURMD_NODENAME", os.uname().nodename)}
-        write_json(attempt / f"end-{self.rank:05d}.json", told | {"time": time.time()})
+            status, put_down = self._see_it_end(process, attempt)
+        host = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
+        tell(attempt, self.rank, status, host, put_down=put_down)
 
     def _environment(self) -> dict[str, str]:
         threads = str(self.one.execution["threads"])
@@ -313,24 +292,21 @@ class Lane:
             own["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
         return own
 
-    def _see_it_end(self, process: subprocess.Popen[bytes], attempt: Path) -> int:
+    def _see_it_end(self, process: subprocess.Popen[bytes], attempt: Path) -> tuple[int, bool]:
+        """Its status, and whether it was put down here."""
         asked_at = failed_at = 0.0
+        put_down = False
         while (status := process.poll()) is None:
             if self.asked.wish and time.monotonic() - asked_at > 1.0:
                 asked_at = time.monotonic()
                 process.send_signal(signal.SIGTERM)  # again and again: while it loads, it does not listen yet
-            if not failed_at and any(end["status"] != 0 for end in _ends(attempt)):
+            if not failed_at and any(end.status != 0 for end in ends_of(attempt)):
                 failed_at = time.monotonic()
             if failed_at and time.monotonic() - failed_at > _GRACE_SECONDS:
                 process.kill()  # it waits in a collective for a rank that will never come
+                put_down = True
             time.sleep(_LOOK_SECONDS)
-        return status
-
-
-def _ends(attempt: Path) -> list[dict[str, Any]]:
-    """How the ranks of an attempt ended, as far as they have."""
-    found = (read_or_empty(path) for path in sorted(attempt.glob("end-*.json")))
-    return [end for end in found if end]
+        return status, put_down
 
 
 def _as_child() -> None:

@@ -18,11 +18,12 @@ from harness.batches.keyed import generator
 from harness.batches.stream import BEGIN_ID
 from harness.corpus.tokenizer import END_ID, Tokenizer
 from harness.evaluate.batching import padded, scoring_batches, training_batches
-from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.benchmark import Benchmark
 from harness.evaluate.driven import Means
 from harness.evaluate.formats import find, read_text, squad
 from harness.evaluate.predict import answers_said, tags_said
 from harness.evaluate.rows import UNSCORED, question_rows, text_rows, word_rows
+from harness.evaluate.sides import Protocol
 from harness.evaluate.task import Item, QuestionItem, Split, TaggedItem
 from harness.store import Store
 from sweeps.errors import BadInput
@@ -152,7 +153,7 @@ def test_each_head_learns_what_can_be_learned_and_what_is_done_is_read_again(
 def test_a_language_without_a_file_is_told_and_the_others_keep_their_results(tmp_path: Path, means: Means) -> None:
     protocol = Protocol(tmp_path, rates=(1e-2,), seeds=(0,), recipe=RECIPE, select="source")
     benchmark = Benchmark(Which(), protocol, Letters(), encoder, tmp_path / "kept", means)
-    assert benchmark.problems == ["no is not scored: the language no has no file"]
+    assert benchmark.sides.problems == ["no is not scored: the language no has no file"]
     records = benchmark.run()
     assert {row["language"] for row in records} == {"en", "xx"}
     with pytest.raises(BadInput, match="no language of which can be scored"):

@@ -350,6 +350,21 @@ def test_a_model_has_the_same_records_on_a_hub_set_as_on_the_official_files(tmp_
         )  # fmt: skip
         said.append([line for line in heard if "not scored" in line])
         assert len(said[-1]) == 1 and "tha_Thai" in said[-1][0]
+    assert [{row["details"].pop("train") for row in rows} for rows in records] == [{str(tmp_path / "files")}, {hub}]
     assert records[0] == records[1] and {row["language"] for row in records[0]} == {"en", "de"}
     names = [sorted(path.name for path in (tmp_path / f"kept{number}").iterdir()) for number in (0, 1)]
     assert names[0] == names[1], "what is kept is named by a digest of the items"
+
+
+def test_a_language_is_found_and_recorded_by_the_code_that_the_study_writes(tmp_path: Path, means: Means) -> None:
+    """Studies may write nb where the rest of the world's nob is their no."""
+    for pair, text in (("nob", "abc"), ("deu", "xyz")):
+        for side in (pair, "eng"):
+            sentences = (f"{letter}{side[0]}\n" for letter in text)
+            (tmp_path / f"tatoeba.{pair}-eng.{side}").write_text("".join(sentences), encoding="utf-8")
+    block = TaskBlock(data=str(tmp_path)).frozen()
+    for trained, recorded in ((["en", "nb"], {"nb"}), (["en", "no", "de"], {"no", "de"})):
+        rows = score_stage(
+            block, "tatoeba@1", Letters(), Small(), tmp_path / "kept", languages=trained, means=means
+        )  # fmt: skip
+        assert {row["language"] for row in rows} == recorded

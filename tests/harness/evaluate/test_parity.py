@@ -16,10 +16,11 @@ from learnable import Letters, Run, Vowels, Which
 from torch import Tensor
 
 from harness.evaluate.batching import padded, training_batches
-from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.benchmark import Benchmark
 from harness.evaluate.driven import Means, summed_loss, targets_of
 from harness.evaluate.finetune import Recipe
-from harness.evaluate.published import Published
+from harness.evaluate.published import PublishedXLMR
+from harness.evaluate.sides import Protocol
 from harness.store import Store, read_json
 from models.encoder import Encoder
 from models.heads import build_masked_lm
@@ -130,8 +131,10 @@ def test_transformers_classes_give_our_outputs_and_with_our_recipe_our_scores(
     def score(part: Any) -> float:
         return benchmark.scores(part, benchmark._said(outputs(part.rows), part), "en")[0].value
 
-    dev = benchmark._side(tmp_path, "dev", "en")
-    best = tuned_by_transformers(benchmark, other, benchmark._side(tmp_path, "train", "en").rows, lambda: score(dev))
+    dev = benchmark.sides.side(tmp_path, "dev", "en")
+    best = tuned_by_transformers(
+        benchmark, other, benchmark.sides.side(tmp_path, "train", "en").rows, lambda: score(dev)
+    )
     record = benchmark.run()[0]
     assert best == pytest.approx(record["details"]["dev"][0], abs=0.05)
     assert score(side) == pytest.approx(record["value"], abs=0.05)
@@ -148,7 +151,7 @@ def test_transformers_classes_give_our_outputs_and_with_our_recipe_our_scores(
 
 
 def test_an_untrained_control_is_drawn_by_its_seed_and_has_nothing_of_the_pretrained_one(folder: Path) -> None:
-    model = Published(folder, None, "", "cpu")  # type: ignore[arg-type]
+    model = PublishedXLMR(folder, None, "", "cpu")  # type: ignore[arg-type]
     first, again, other = (model.untrained(seed).state_dict() for seed in (0, 0, 1))
     trained = model.trained().state_dict()
     name = "blocks.0.qkv.weight"

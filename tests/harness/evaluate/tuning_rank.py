@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from learnable import RECIPE, Letters, Run, Vowels, Which, encoder
 
-from harness.evaluate.benchmark import Benchmark, Protocol
+from harness.evaluate.benchmark import Benchmark
 from harness.evaluate.driven import Means
+from harness.evaluate.sides import Protocol
 from harness.store import read_json
 from harness.train.errors import Stopped
 from harness.train.heartbeat import StopFlag
