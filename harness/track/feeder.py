@@ -27,7 +27,7 @@ from harness.track.identity import Identity, wandb_id
 from harness.track.offline import begin, commit
 from harness.track.record import Source
 from harness.track.rows import Metrics, Row, evaluation_rows
-from harness.track.session import Session, Unavailable, in_one_line, leave, quieten
+from harness.track.session import Session, Unavailable, in_one_line, kill_children, leave, quieten
 from harness.track.settings import OFF, Tracking, seconds_left, tracking_of
 from harness.track.studies import frozen_studies
 from sweeps.errors import BadInput
@@ -158,15 +158,6 @@ class Log:
         os.dup2(self._log, 1)
 
 
-def _end_children() -> None:
-    """W&B's own process lives as long as this one does, and would outlive a fresh image of it."""
-    for path in Path("/proc/self/task").glob("*/children"):
-        for child in path.read_text(encoding="utf-8").split():
-            with contextlib.suppress(OSError):
-                os.kill(int(child), signal.SIGKILL)
-                os.waitpid(int(child), 0)
-
-
 class Warned:
     """What is wrong, told once for all the images of this process."""
 
@@ -197,7 +188,7 @@ def main(arguments: list[str]) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
 
     def abandon() -> None:
-        _end_children()
+        kill_children()
         clean()
 
     def orphaned(*_: Any) -> None:
@@ -223,7 +214,7 @@ def main(arguments: list[str]) -> int:
         warn(f"{type(error).__name__}: {in_one_line(error)}")
     finally:
         clean()
-    _end_children()
+    kill_children()  # they would outlive this image
     say.hand_on()
     if ending.wait(AGAIN_SECONDS[min(_tries(), len(AGAIN_SECONDS) - 1)]):
         return 1

@@ -6,8 +6,11 @@ are W&B's business (its variables, its netrc): they are never read here, and no 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ from harness.track.settings import Tracking
 
 INIT_SECONDS = 20.0
 """How long the server may take to open a run."""
+LEAVE_SECONDS = 10.0
+"""How long W&B's own process may take to end, once nothing is left to send."""
 _BY_STEP = ("speed/*", "events/*", "epochs/*")
 _KEY = re.compile(r"[A-Za-z0-9_-]{40,}")
 """What may be a key in a message of W&B."""
@@ -54,11 +59,33 @@ def quieten(scratch: Path) -> None:
     }
 
 
-def leave() -> None:
-    """End W&B's own process; every run is closed."""
+def leave(seconds: float = LEAVE_SECONDS) -> None:
+    """End W&B's own process; every run is closed, or given up.
+
+    W&B waits without end for a process that does not go, as after a server that never answered: it is killed then.
+    """
     import wandb
 
-    wandb.teardown()
+    def end() -> None:
+        with contextlib.suppress(Exception):  # it is gone already
+            wandb.teardown()
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    ending.join(seconds)
+    if ending.is_alive():
+        kill_children()
+        ending.join(1)
+
+
+def kill_children() -> None:
+    """Kill the processes that this one has started: W&B's own (Linux; elsewhere it goes when this one does)."""
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            for child in map(int, path.read_text(encoding="utf-8").split()):
+                with contextlib.suppress(OSError):
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
 
 
 class Session:
