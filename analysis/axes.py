@@ -59,8 +59,9 @@ class Slice:
     """Rows whose cells differ along one axis (and width) only.
 
     axis: the column that varies. fixed: what all rows share, for captions. cautions: what a reader must know about the
-    choice, without a stop. out: how many runs the cautions tell to be left out. arm: the axes that all rows share, with
-    their values, by which runs that are still missing are told from those of other arms.
+    choice, without a stop. out: how many runs the cautions tell to be left out. averaged: a caution on runs that
+    nothing tells apart, which a figure needs not repeat, for it stands among those on the study. arm: the axes that all
+    rows share, with their values, by which runs that are still missing are told from those of other arms.
     """
 
     rows: pd.DataFrame
@@ -68,6 +69,7 @@ class Slice:
     fixed: dict[str, object]
     cautions: tuple[str, ...]
     out: int = 0
+    averaged: tuple[str, ...] = ()
     arm: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -123,7 +125,7 @@ def plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) 
     cautions = (_left_out(left_out, kept.iloc[0], telling(runs, still)),) if left_out else ()
     fixed: dict[str, object] = {str(name): kept[name].iloc[0] for name in ("K", "alpha", "width") if name in still}
     arm = {str(name): kept[name].iloc[0] for name in still}
-    return Slice(_of_runs(df, kept, runs), axis, fixed, cautions, left_out, arm)
+    return Slice(_of_runs(df, kept, runs), axis, fixed, cautions, left_out, arm=arm)
 
 
 def _runs(df: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -159,13 +161,13 @@ def _one_arm(rows: pd.DataFrame, axis: str, fixed: dict[str, object]) -> Slice:
         cautions.append(_left_out(left_out, best, apart))
         runs = chosen
     repeats = int((runs.groupby([*cell, "languages", "seed"], dropna=False).size() > 1).sum())
-    if repeats:
-        cautions.append(f"{repeats} cells hold several runs with one seed, which differ outside these axes: averaged")
+    averaged = (f"{repeats} cells hold several runs with one seed, which differ outside these axes: averaged",)
     moving = [name for name in _MOVING if runs[name].nunique() > 1]
     if moving:
         cautions.append(f"not only {axis} differs between these cells: so does {', '.join(map(words, moving))}")
     arm: dict[str, object] = {name: runs[name].iloc[0] for name in _MAY_DIFFER if runs[name].nunique(dropna=False) == 1}
-    return Slice(_of_runs(rows, runs, every), axis, fixed, tuple(cautions), len(every) - len(runs), arm)
+    out = len(every) - len(runs)
+    return Slice(_of_runs(rows, runs, every), axis, fixed, tuple(cautions), out, averaged if repeats else (), arm)
 
 
 def _one_nesting(runs: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import paper
-from analysis.axes import Slice, plane
 from analysis.figures import lines, panels, style
 from analysis.figures.curse import seeds_text
+from analysis.findings.transfer import alone_and_shared
 from analysis.records import Completeness, Study
 from analysis.statistics import Interval, Outcome, final, paired, t_interval
 
@@ -27,14 +27,9 @@ _PAPER = {ALONE: f"{paper.MONOLINGUAL}, {paper.COMMONCRAWL}", SHARED: f"{paper.Z
 _LOOKS = {ALONE: style.series(0), SHARED: style.series(1)}
 
 
-def _part(df: pd.DataFrame) -> Slice:
-    """The runs that F16 is judged on."""
-    return plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"])
-
-
 def scores(df: pd.DataFrame, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """By seed (rows) and language (columns), those that both have: in a model of its own, in the largest, and its K."""
-    rows = final(_part(df).rows, outcome)
+    rows = final(alone_and_shared(df).rows, outcome)
     most = int(rows["K"].max()) if len(rows) else 0
     tables = [
         rows[rows["K"] == k].pivot_table(index="seed", columns="language", values="value") * outcome.scale
@@ -91,12 +86,12 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     kinds = {outcome.name: outcome for outcome in panels.families(df)}
     names = list(dict.fromkeys(points["outcome"]))
     own = panels.ours(points)
-    part = _part(df)
+    part = alone_and_shared(df)
     ends = part.rows[part.rows["K"].isin([1, part.rows["K"].max()])]  # what lies between is no end of a line
     notes = [*lines.about(df, study, state, replace(part, rows=ends)), *lines.one_seed(own)]
     notes += panels.nan_note([part], kinds.values())
     cuts = [note for name in names for note in lines.cut_note(own[own["outcome"] == name])]
-    across = 2 if len(names) == 4 else min(len(names), 3)
+    across = panels.abreast(len(names))
     down = math.ceil(len(names) / across)
     most = max(own.groupby("outcome")["language"].nunique())
     figure = style.blank(

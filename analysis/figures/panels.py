@@ -29,6 +29,8 @@ OURS, PAPER = "this study", "paper"
 PAPER_LABEL = "paper (read off, no interval given)"
 _TITLES = {"high": "High-resource", "low": "Low-resource", "core": "Core mean", "all": "Mean of all"}
 _MOST_COLUMNS = 3
+_NO_PANEL = ("", "")
+"""A place in the grid that stays empty."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def draw(
     slices: Slice | Mapping[str, Slice],
     look: Look,
 ) -> Figure:
-    """Rows of outcomes and columns of panels; where there is one panel an outcome, outcomes stand side by side.
+    """Rows of outcomes and columns of panels, more than three in further rows; where there is one panel an outcome,
+    outcomes stand side by side.
 
     slices: what the panels are drawn from, one for all or one for each by its name.
     """
@@ -176,17 +179,19 @@ def draw(
     cuts = [lines.cut_note(own[(own["outcome"] == o) & (own["panel"] == p)]) for o, p in pairs]
     notes += [note for found in cuts for note in found][:1]
     notes += [*_gaps(own, look, parts), *_absent(own), *nan_note(parts.values(), kinds.values()), *look.notes]
-    if len(columns) == 1:
-        across = 2 if len(rows) == 4 else min(len(rows), _MOST_COLUMNS)
-        cells = [(name, columns[0]) for name in rows]
-    else:
-        across = len(columns)
-        cells = [(name, panel) for name in rows for panel in columns]
+    across = abreast(len(rows) if len(columns) == 1 else len(columns))
+    cells = [(name, panel) for name in rows for panel in columns]
+    if len(columns) > 1:  # each outcome begins a row
+        blank = -len(columns) % across
+        cells = [cell for name in rows for cell in [*((name, panel) for panel in columns), *[_NO_PANEL] * blank]]
     down = math.ceil(len(cells) / across)
     labels = len(own[look.by].unique()) if look.by else 1
     figure, panels = grid(down, across, notes=notes, labels=labels + (points["source"] == PAPER).any())
     for number, (axes, cell) in enumerate(zip(panels, cells, strict=False)):
         name, panel = cell
+        if cell == _NO_PANEL:
+            axes.remove()
+            continue
         if cell not in pairs:
             _say_why(axes, kinds[name], panel, titles.get(panel, panel), study)
             continue
@@ -203,6 +208,11 @@ def draw(
         axes.remove()
     legend(figure, across)
     return figure
+
+
+def abreast(panels: int) -> int:
+    """How many of these stand in a row."""
+    return 2 if panels == 4 else min(panels, _MOST_COLUMNS)
 
 
 def _say_why(axes: Axes, outcome: Outcome, panel: str, title: str, study: Study) -> None:

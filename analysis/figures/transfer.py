@@ -28,20 +28,34 @@ _INTERVALS, _VALUES = 9, 16
 
 
 def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """What is drawn: a row for each (target, source) that was run: the gain in bits per byte, mean over widths inside
-    each seed, with its interval; `clear` where that excludes 0; family and script of both."""
+    """What is drawn: a row for each (target, source) that was run: the gain in bits per byte, mean inside each seed
+    over the widths that all seeds of the pair have, with its interval; `clear` where that excludes 0; `lacking`, the
+    widths that it is not over; family and script of both.
+    """
     table = gains(_part(df).rows, BITS) if len(df) else pd.DataFrame()
     if table.empty:
         return lines.nothing("no pair of languages was run beside a model of one of the two alone")
-    by_seed = table.groupby(["target", "source", "seed"])["gain"].mean().rename("value").reset_index()
-    points = lines.summarise(by_seed, ["target", "source"])
+    by_width = table.groupby(["target", "source", "width", "seed"])["gain"].mean().unstack("seed")
+    widths = sorted(table["width"].unique())
+    parts, lacking, used = [], {}, set()
+    for pair, here in by_width.groupby(["target", "source"], sort=True):
+        held = _common(here.droplevel(["target", "source"]).dropna(axis="columns", how="all"))
+        lacking[pair] = ",".join(str(width) for width in widths if width not in held.index)
+        used |= set(held.index)
+        parts.append(held.mean().dropna().rename("value").reset_index().assign(target=pair[0], source=pair[1]))
+    points = lines.summarise(pd.concat(parts, ignore_index=True), ["target", "source"])
+    points["lacking"] = [lacking[pair] for pair in zip(points["target"], points["source"], strict=True)]
     points["clear"] = (points["low"] > 0) | (points["high"] < 0)
     for side in ("target", "source"):
         points[f"{side}_family"] = [LANGUAGES[_code(c)].family for c in points[side]]
         points[f"{side}_script"] = [LANGUAGES[_code(c)].script for c in points[side]]
-    return points.assign(
-        equal_tokens=bool(table["equal_tokens"].all()), widths=",".join(map(str, sorted(table["width"].unique())))
-    )
+    return points.assign(equal_tokens=bool(table["equal_tokens"].all()), widths=",".join(map(str, sorted(used))))
+
+
+def _common(by_width: pd.DataFrame) -> pd.DataFrame:
+    """The widths (rows) that all seeds (columns) of a pair have; where there is none, the one that most have."""
+    whole = by_width.dropna()
+    return whole if len(whole) else by_width.loc[[by_width.count(axis="columns").idxmax()]]
 
 
 def _part(df: pd.DataFrame) -> Slice:
@@ -71,6 +85,10 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     notes = lines.about(df, study, state, _part(df))
     if (points["seeds"] < 2).any():
         notes.append("One seed: no interval, nothing is marked.")
+    if count := int((points["lacking"] != "").sum()):
+        apart = points.loc[points["lacking"] != "", "lacking"].unique()
+        which = f"width {apart[0]}" if len(apart) == 1 else "some of the widths"
+        notes.append(f"Without {which}, for not all seeds of the pair have it: {count} of {len(points)} values.")
     width = style.PAGE if page else style.COLUMN
     figure = style.blank(width, min(8.0, 1.1 + 0.5 * size if size <= 12 else 6.6), notes)
     axes = figure.subplots()

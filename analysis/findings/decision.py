@@ -111,7 +111,7 @@ class Contrast:
             settle=settle,
             measure=f"{self.outcome.unit} {claim.measure}",
             digits=self.outcome.digits,
-            cautions=self.part.cautions + self.cautions,
+            cautions=self.part.cautions + self.part.averaged + self.cautions,
             details=dict(self.details),
             p=self._p(reported, chances),
         )

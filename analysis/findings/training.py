@@ -106,7 +106,7 @@ class Equivalence:
             measure=f"{outcome.unit} unigram is worse than BPE",
             level=0.9,
             digits=outcome.digits,
-            cautions=self.part.cautions,
+            cautions=self.part.cautions + self.part.averaged,
             details={"margin": margin, "95 % interval": numbers(t_interval(differences))},
             p=max(_one_sided(differences + margin), _one_sided(margin - differences)) if interval.n > 1 else math.nan,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.axes import plane
+from analysis.axes import Slice, plane
 from analysis.findings.decision import Claim, Contrast, Evidence
 from analysis.findings.verdict import Absent, numbers
 from analysis.records import Study
@@ -20,9 +21,34 @@ _SAME = {"nb": "no", "nn": "no"}
 _RUN = ["run", "seed", "languages", "K", "width", "steps"]
 
 
+def alone_and_shared(df: pd.DataFrame) -> Slice:
+    """The runs that differ in languages and in what follows them; each set of languages with one vocabulary.
+
+    Of several the largest that models of one language and the largest model both have, else that of most runs.
+    """
+    part = plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"])
+    if part.rows.empty:
+        return part
+    runs = part.rows.drop_duplicates("run")
+    options = runs.groupby(["languages", "vocabulary", "tokenizer_languages"], dropna=False).size()
+    if options.groupby("languages").size().max() < 2:
+        return part
+    one, most = (set(runs.loc[runs["K"] == k, "vocabulary"]) for k in (1, runs["K"].max()))
+    table = options.rename("runs").reset_index()
+    table["both"] = table["vocabulary"].isin(one & most)
+    table["shared"] = table["vocabulary"].where(table["both"], 0)
+    order = ["both", "shared", "runs", "vocabulary", "tokenizer_languages"]
+    chosen = table.sort_values(order).groupby("languages").tail(1)
+    kept = runs.merge(chosen[["languages", "vocabulary", "tokenizer_languages"]])
+    out = len(runs) - len(kept)
+    text = f"runs of a further vocabulary or tokenizer of the same languages are left out here ({out})"
+    rows = part.rows[part.rows["run"].isin(kept["run"])]
+    return replace(part, rows=rows, cautions=(*part.cautions, text), out=part.out + out)
+
+
 def against_monolingual(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     """F16: by seed and language, the multilingual model's score against that of the language's own model; the mean."""
-    part = plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"])
+    part = alone_and_shared(df)
     rows = final(part.rows, outcome)
     own = rows[rows["K"] == 1].groupby(["seed", "language"])["value"].mean()
     most = rows["K"].max() if len(rows) else 0
@@ -97,6 +123,7 @@ def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     if table.empty or table["kin"].nunique() < 2:
         why = "pairs that share a script or a family, and pairs that share neither, are needed beside single languages"
         raise Absent(why, "finished runs of such pairs and of each language alone")
+    table, uneven = _even(table)
     by_kin = table.groupby(["seed", "kin"])["gain"].mean().unstack("kin")
     claims = [Claim(paired(by_kin[True], by_kin[False]), "gained more from a source of the same script or family")]
     widths = sorted(set(table["width"]))
@@ -105,6 +132,8 @@ def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
         spread = by_width.unstack("width")
         lessens = paired(spread[widths[-1]], spread[widths[0]])
         claims.append(Claim(lessens, f"less taken by the other language at width {widths[-1]} than at {widths[0]}"))
+    else:
+        uneven = (*uneven, f"width {widths[0]} alone: that width lessens interference is not tested")
     details: dict[str, Any] = {"pairs": len(table[["target", "source"]].drop_duplicates()), "widths": widths}
     for name in ("script", "family"):
         parts = table.groupby(["seed", name])["gain"].mean().unstack(name)
@@ -116,11 +145,27 @@ def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     )
     details["p that kin gains more, languages dealt out anew"] = _dealt_anew(table)
     spoken = len(set(table["target"]) | set(table["source"]))
-    cautions = (f"the intervals are over seeds: of other languages than these {spoken} they say nothing",)
+    cautions = (*uneven, f"the intervals are over seeds: of other languages than these {spoken} they say nothing")
     means = final(part.rows, outcome).pivot_table(index="seed", columns="width", values="value") * outcome.scale
     tokens = "the same tokens" if table["equal_tokens"].all() else "as many updates, so half its tokens"
     note = f"gain over a model of the target's own with {tokens}, kin against others"
     return Contrast("F17", outcome, claims, note, part, details, means, cautions)
+
+
+def _even(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The gains that all seeds have, and what a reader must know of the others. A seed that has fewer than half of all
+    pairs at all widths has hardly begun, and is left out."""
+    cell = ["target", "source", "width"]
+    held = table.groupby([*cell, "seed"]).size().unstack("seed").notna()
+    begun = held.loc[:, 2 * held.sum() >= len(held)]
+    common = begun.index[begun.all(axis=1)]
+    kept = table[table["seed"].isin(begun.columns) & pd.MultiIndex.from_frame(table[cell]).isin(common)]
+    if len(kept) == len(table):
+        return table, ()
+    if kept["kin"].nunique() < 2:
+        return table, ("the seeds were run on different pairs or widths: a seed's mean is over its own",)
+    out = f"gains of a pair at a width that not all seeds have are left out ({len(table) - len(kept)} of {len(table)})"
+    return kept, (out,)
 
 
 def _dealt_anew(table: pd.DataFrame, deals: int = 999, seed: int = 0) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import worlds
 
+from analysis.axes import language_axis
 from analysis.cautions import cautions
 from analysis.export import csv_bytes, latex_tabular, latex_text
 from analysis.findings import judge
@@ -100,6 +102,12 @@ def test_two_runs_with_one_seed_in_a_cell_are_said_and_count_as_one_seed(store: 
     study = load_study(store.root, "demo")
     means = group_mean(collect(store.root, study), BITS, ("en", "sv"))
     assert len(means) == 9 and (means.groupby("K")["seed"].nunique() == 3).all()
+    part = language_axis(collect(store.root, study))
+    assert len(part.averaged) == 1 and not part.cautions, (
+        "a figure has it from the study's cautions, a verdict from here"
+    )
+    (verdict,) = judge(collect(store.root, study), replace(study, findings=("F1",)))
+    assert set(part.averaged) <= set(verdict.cautions)
 
 
 def test_a_value_that_is_no_number_takes_its_run_out_of_means_and_laws_and_no_other(store: Any) -> None:

@@ -18,7 +18,7 @@ import worlds
 from made_runs import TOKENIZER, describe
 
 from analysis.curves import read_curves
-from analysis.figures import causes, draw_all, epochs, isoloss, languages, losses, pareto, style, transfer
+from analysis.figures import budgets, causes, draw_all, epochs, isoloss, languages, losses, pareto, style, transfer
 from analysis.records import Completeness, Study, collect, completeness, load_study, read_metrics
 from sweeps.errors import BadInput
 from sweeps.language_table import LANGUAGES
@@ -100,6 +100,31 @@ def test_the_matrix_holds_each_ordered_pair_with_kin_side_by_side() -> None:
     order = transfer.order(points)
     families = [LANGUAGES[code].family for code in order]
     assert families == sorted(families) and set(order) == {"da", "de", "hi", "ru", "uk", "ur"}
+
+
+def test_a_pair_is_averaged_over_the_widths_that_all_its_seeds_have() -> None:
+    _, df, study = of("F17", transfer, noise=0.02)
+    kin = (df["languages"] == "de,da") & (df["width"] == 64) & (df["seed"] == 2)
+    whole, lacking = (transfer.data(table, study).set_index(["target", "source"]) for table in (df, df[~kin]))
+    assert lacking.loc[("de", "da"), "lacking"] == "64" and lacking.loc[("de", "da"), "seeds"] == 3
+    rest = [pair for pair in whole.index if set(pair) != {"da", "de"}]
+    assert (lacking.loc[rest, "lacking"] == "").all() and lacking.loc[rest, "mean"].equals(whole.loc[rest, "mean"])
+    narrow = transfer.data(df[df["width"] == 32], study).set_index(["target", "source"])
+    assert lacking.loc[("de", "da"), "mean"] == pytest.approx(narrow.loc[("de", "da"), "mean"])
+    begun = transfer.data(df[(df["seed"] == 0) | (df["width"] == 32)], study)
+    assert set(begun["lacking"]) == {"64"} and set(begun["widths"]) == {"32"} and (begun["seeds"] == 3).all()
+    apart = transfer.data(df[(df["seed"] == 0) == (df["width"] == 32)], study)
+    assert set(apart["seeds"]) == {2} and set(apart["lacking"]) == {"32"}, "no width is common: the one of most seeds"
+
+
+def test_five_budgets_stand_in_two_rows() -> None:
+    grid = worlds.cells(alpha=(0.1, 1.0), steps=(400, 800, 1600, 2400, 4800))
+    df = worlds.table(grid, worlds.effect("F8"), 2, 0.02, np.random.default_rng(1))
+    points = budgets.data(df, worlds.study("F8"))
+    figure = budgets.draw(points, df, worlds.study("F8"), WHOLE)
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert [bool(axes.get_xlabel()) for axes in figure.axes] == [False, False, True, True, True]
 
 
 def test_every_language_has_its_panel_with_its_own_points() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import worlds
 
@@ -186,3 +187,40 @@ def test_kinship_predicts_where_it_does_when_languages_are_dealt_out_anew() -> N
     follows = verdict_of("F17", worlds.effect("F17"), seed=1, seeds=5).details[name]
     nothing = [verdict_of("F17", worlds.NULLS["F17"], seed=seed).details[name] for seed in range(20)]
     assert follows <= 0.09 < np.median(nothing) and min(nothing) > 0.03
+
+
+def test_a_half_finished_transfer_study_is_judged_on_what_all_its_seeds_have() -> None:
+    """Else a seed that has the wide models alone would differ from the others by width."""
+    df = worlds.table(worlds.GRIDS["F17"], worlds.effect("F17"), 3, 0.0, np.random.default_rng(2))
+    whole = RULES["F17"](df, worlds.study("F17"), BITS)
+    assert whole.details["widths"] == [32, 64] and not any("left out" in text for text in whole.cautions)
+    part = RULES["F17"](df[(df["seed"] == 0) | (df["width"] == 32)], worlds.study("F17"), BITS)
+    narrow = RULES["F17"](df[df["width"] == 32], worlds.study("F17"), BITS)
+    assert part.details["widths"] == [32] and part.effect == pytest.approx(narrow.effect) and part.seeds == 3
+    assert any("left out (16 of 64)" in text for text in part.cautions)
+    assert any("width 32 alone" in text for text in part.cautions)
+    begun = df[(df["seed"] < 2) | ((df["width"] == 32) & df["languages"].isin(["de,da", "de", "da"]))]
+    hardly = RULES["F17"](begun, worlds.study("F17"), BITS)
+    assert hardly.details["widths"] == [32, 64] and hardly.seeds == 2, "a seed of one pair costs the others nothing"
+    assert hardly.effect == pytest.approx(whole.effect)
+    sides = [["de,da", "de,ru"], ["ru,uk", "de,hi"]]  # what they share is nothing to judge on
+    held = [df[(df["seed"] == n) & ((df["K"] == 1) | df["languages"].isin(pairs))] for n, pairs in enumerate(sides)]
+    apart = pd.concat(held, ignore_index=True)
+    assert any("different pairs or widths" in text for text in RULES["F17"](apart, worlds.study("F17"), BITS).cautions)
+
+
+def test_of_two_vocabularies_of_one_set_of_languages_one_is_judged() -> None:
+    """F16: that of both sides where there is one, else that of most runs; they are no more seeds of one cell."""
+    both = [cell | {"vocabulary": v} for cell in worlds.GRIDS["F16"] for v in (4000, 8000)]
+    df = worlds.table(both, worlds.effect("F16"), 3, 0.0, np.random.default_rng(2))
+    df.loc[df["vocabulary"] == 8000, "value"] += 0.1 * (df["K"] == 4)
+    found = RULES["F16"](df, worlds.study("F16"), BITS)
+    assert found.effect == pytest.approx(0.3), "the larger of the two that both sides have"
+    assert any(
+        "further vocabulary or tokenizer of the same languages are left out here (15)" in c for c in found.cautions
+    )
+    own = df[(df["K"] == 4) | (df["vocabulary"] == 4000)]
+    assert RULES["F16"](own, worlds.study("F16"), BITS).effect == pytest.approx(0.2), "4000 is what both have"
+    larger = df[(df["vocabulary"] == 4000) == (df["K"] == 1)]
+    found = RULES["F16"](larger, worlds.study("F16"), BITS)
+    assert found.effect == pytest.approx(0.3) and not any("vocabulary" in c for c in found.cautions), "as the paper's"
