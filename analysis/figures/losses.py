@@ -127,7 +127,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
         notes.append(f"{len(facets)} of {whole} values of {_axis(panel_by)} are drawn; the CSV has all.")
     values = sorted(curves[colour_by].dropna().unique())
     values += [None] if curves[colour_by].isna().any() else []  # UniMax has no alpha
-    across = panels.abreast(len(facets)) or 1
+    across = style.abreast(len(facets)) or 1
     down = math.ceil(len(facets) / across) or 1
     height = 2.9 if down == 1 else 0.6 + 2.2 * down
     figure = style.blank(style.PAGE if across > 1 else style.COLUMN, height, notes)

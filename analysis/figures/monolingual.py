@@ -91,7 +91,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     notes = [*lines.about(df, study, state, replace(part, rows=ends)), *lines.one_seed(own)]
     notes += panels.nan_note([part], kinds.values())
     cuts = [note for name in names for note in lines.cut_note(own[own["outcome"] == name])]
-    across = panels.abreast(len(names))
+    across = style.abreast(len(names))
     down = math.ceil(len(names) / across)
     most = max(own.groupby("outcome")["language"].nunique())
     figure = style.blank(
@@ -104,7 +104,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
             one.set_ylabel("language")
     for one in axes[len(names) :]:
         one.remove()
-    panels.legend(figure, across)
+    style.legend(figure, across)
     return figure
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 OURS, PAPER = "this study", "paper"
 PAPER_LABEL = "paper (read off, no interval given)"
 _TITLES = {"high": "High-resource", "low": "Low-resource", "core": "Core mean", "all": "Mean of all"}
-_MOST_COLUMNS = 3
 _NO_PANEL = ("", "")
 """A place in the grid that stays empty."""
 
@@ -179,14 +178,14 @@ def draw(
     cuts = [lines.cut_note(own[(own["outcome"] == o) & (own["panel"] == p)]) for o, p in pairs]
     notes += [note for found in cuts for note in found][:1]
     notes += [*_gaps(own, look, parts), *_absent(own), *nan_note(parts.values(), kinds.values()), *look.notes]
-    across = abreast(len(rows) if len(columns) == 1 else len(columns))
+    across = style.abreast(len(rows) if len(columns) == 1 else len(columns))
     cells = [(name, panel) for name in rows for panel in columns]
     if len(columns) > 1:  # each outcome begins a row
         blank = -len(columns) % across
         cells = [cell for name in rows for cell in [*((name, panel) for panel in columns), *[_NO_PANEL] * blank]]
     down = math.ceil(len(cells) / across)
     labels = len(own[look.by].unique()) if look.by else 1
-    figure, panels = grid(down, across, notes=notes, labels=labels + (points["source"] == PAPER).any())
+    figure, panels = style.grid(down, across, notes=notes, labels=labels + (points["source"] == PAPER).any())
     for number, (axes, cell) in enumerate(zip(panels, cells, strict=False)):
         name, panel = cell
         if cell == _NO_PANEL:
@@ -206,13 +205,8 @@ def draw(
             axes.set_ylabel(value_label(kinds[name]))
     for axes in panels[len(cells) :]:
         axes.remove()
-    legend(figure, across)
+    style.legend(figure, across)
     return figure
-
-
-def abreast(panels: int) -> int:
-    """How many of these stand in a row."""
-    return 2 if panels == 4 else min(panels, _MOST_COLUMNS)
 
 
 def _say_why(axes: Axes, outcome: Outcome, panel: str, title: str, study: Study) -> None:
@@ -224,33 +218,11 @@ def _say_why(axes: Axes, outcome: Outcome, panel: str, title: str, study: Study)
               color=style.QUIET)  # fmt: skip
 
 
-def grid(down: int, across: int, notes: Sequence[str] = (), labels: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of `down` rows of `across` panels in reading order, notes at its foot, room for a legend of `labels`."""
-    height = 2.9 if down == 1 else 0.45 + 2.3 * down
-    height += 0.17 * max(0, labels - 2) if across == 1 else 0.0
-    figure = style.blank(style.PAGE if across > 1 else style.COLUMN, height, notes)
-    return figure, list(figure.subplots(down, across, squeeze=False).flat)
-
-
 def value_label(outcome: Outcome) -> str:
     """Of the vertical axis: what, in which unit, and which way is better."""
     if outcome.task == BITS.task:
         return "held-out text, bits per byte\n(↓ lower is better)"
     return f"{outcome.name.replace(paper.TASK, paper.TASK.upper())}, %\n(↑ higher is better)"
-
-
-def legend(figure: Figure, across: int) -> None:
-    """One legend over all panels, each label once; none where nothing needs a name."""
-    found: dict[str, Any] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if found:
-        lengths = [len(label) + 7 for label in found]
-        room = 112 if across > 1 else 54
-        columns = len(found) if sum(lengths) <= room else max(1, room // max(lengths))
-        columns = math.ceil(len(found) / math.ceil(len(found) / columns))  # rows of one length
-        figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns)
 
 
 def _series(own: pd.DataFrame, look: Look, panel: str) -> list[Any]:

@@ -73,7 +73,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
         _row(axes, points[points["mean"] > 0], order[number * length : (number + 1) * length], length)
         axes.set_ylabel("training tokens\n(log scale)")
     rows[-1].set_xlabel("language, most text first")
-    panels.legend(figure, 2 if len(order) > 12 else 1)
+    style.legend(figure, 2 if len(order) > 12 else 1)
     return figure
 
 

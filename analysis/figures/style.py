@@ -6,6 +6,7 @@ dates and no random ids, so the same table draws the same bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches: one column of a two-column paper, and the full text."""
+_MOST_COLUMNS = 3
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -145,3 +147,30 @@ def _wrap(text: str, columns: int) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, columns)
+
+
+def abreast(panels: int) -> int:
+    """How many of these stand in a row."""
+    return 2 if panels == 4 else min(panels, _MOST_COLUMNS)
+
+
+def grid(down: int, across: int, notes: Sequence[str] = (), labels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of `down` rows of `across` panels in reading order, notes at its foot, room for a legend of `labels`."""
+    height = 2.9 if down == 1 else 0.45 + 2.3 * down
+    height += 0.17 * max(0, labels - 2) if across == 1 else 0.0
+    figure = blank(PAGE if across > 1 else COLUMN, height, notes)
+    return figure, list(figure.subplots(down, across, squeeze=False).flat)
+
+
+def legend(figure: Figure, across: int) -> None:
+    """One legend over all panels, each label once; none where nothing needs a name."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        lengths = [len(label) + 7 for label in found]
+        room = 112 if across > 1 else 54
+        columns = len(found) if sum(lengths) <= room else max(1, room // max(lengths))
+        columns = math.ceil(len(found) / math.ceil(len(found) / columns))  # rows of one length
+        figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns)

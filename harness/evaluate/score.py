@@ -16,6 +16,7 @@ from harness.evaluate.driven import Means
 from harness.evaluate.heldout import score_heldout
 from harness.evaluate.intent_task import score_intents
 from harness.evaluate.stage import score_stage
+from harness.launch.stages import as_submitted
 from harness.prepare import open_shards, open_tokenizer
 from harness.store import Store, read_json
 from models.encoder import Encoder
@@ -69,11 +70,14 @@ def score_built_in(store: Store, folder: Path, science: Mapping[str, Any], task:
 def score_benchmark(
     store: Store, folder: Path, science: Mapping[str, Any], stage: str, means: Means, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Records of a benchmark stage. Called by all ranks. Raises Stopped with everything kept."""
+    """Records of a benchmark stage. Called by all ranks. Raises Stopped with everything kept, and BadInput where the
+    benchmark's files have changed since the study was submitted."""
+    block = read_json(store.stage(stage))
+    as_submitted(store, stage, block)
     # Two texts stand in one row with a </s> between them, which must not part them.
     rowwise = {**science, "model": {**science["model"], "attention": "row"}}
     return score_stage(
-        read_json(store.stage(stage)),
+        block,
         stage,
         open_tokenizer(store, science),
         Trained(folder / WEIGHTS, rowwise),

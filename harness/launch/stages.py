@@ -86,6 +86,21 @@ def with_its_files(store: Store, name: str, block: TaskBlock) -> TaskBlock:
     return block.with_files(digest(held)) if held else block
 
 
+def as_submitted(store: Store, stage: str, values: Mapping[str, Any]) -> None:
+    """Raises BadInput where the files of a stage (`values`: its block as it was kept) are no longer those by which it
+    is named: its records would tell of others. A hub set by name has none to compare."""
+    if "files" not in values:
+        return
+    block = TaskBlock.model_validate({key: value for key, value in values.items() if key != "files"})
+    name = stage.partition("@")[0]
+    now = with_its_files(store, name, block).frozen().get("files")
+    if now != values["files"] and now is not None:
+        raise BadInput(
+            f"tasks.{name}.data: what lies under {block.data} is not what was there when the study was submitted: "
+            "submit the study again, which scores what is there now, or put the former files back and retry"
+        )
+
+
 def _place(store: Store, text: str) -> Path | None:
     """Where the files of a block's path are on this machine."""
     if not text.startswith(HUB):

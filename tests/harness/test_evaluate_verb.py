@@ -105,6 +105,30 @@ def test_files_that_changed_at_their_place_are_scored_anew(
     assert answer(*asked, "--epochs", "1", root=store.root)["scored"] == 0
 
 
+def test_files_that_change_between_submit_and_scoring_are_not_scored_under_the_old_ones_name(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    store, data, study = tiny_store("between"), tmp_path / "sib", tmp_path / "between.yaml"
+    shutil.copytree(sib, data)
+    block = f"{{data: {data}, rates: [0.01], seeds: [0], epochs: 1}}"
+    text = study_text("between", steps=4).replace("evaluate: [heldout]", "evaluate: [heldout, sib200]")
+    study.write_text(f"{text}tasks: {{sib200: {block}}}\n", encoding="utf-8")
+    german = data / "deu_Latn" / "test.tsv"
+    former = german.read_text(encoding="utf-8")
+    answer("submit", study, root=store.root)
+    german.write_text("".join(former.splitlines(keepends=True)[:-4]), encoding="utf-8")
+    assert babelscale("watch", "between", root=store.root).returncode == 1
+    (run,) = read_json(store.studies / "between.json")["runs"]
+    assert not stage_records(store, run, "sib200") and stage_records(store, run, "heldout")
+    (failure,) = answer("why", "between", root=store.root)["groups"]
+    assert failure["cause"] == "data" and f"what lies under {data} is not what was there" in json.dumps(failure)
+    german.write_text(former, encoding="utf-8")
+    answer("retry", "between", "--cause", "data", "--anyway", root=store.root)
+    assert babelscale("watch", "between", root=store.root).returncode == 0
+    first = stage_records(store, run, "sib200")[0]
+    assert (first["language"], first["n"]) == ("de", 16)
+
+
 def test_what_a_benchmark_holds_is_seen_through_links_and_nothing_else_counts(tmp_path: Path) -> None:
     store, data, elsewhere = Store(tmp_path / "data" / "root"), tmp_path / "data", tmp_path / "elsewhere"
     elsewhere.mkdir()
