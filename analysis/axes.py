@@ -128,6 +128,37 @@ def plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) 
     return Slice(_of_runs(df, kept, runs), axis, fixed, cautions, left_out, arm=arm)
 
 
+def counts_plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) -> Slice:
+    """`plane` over the language count K and `axes`, with one set of languages for each K and, unless
+    `tokenizer_languages` is one of the axes, one policy of the tokenizer: of as many languages in every run, or of each
+    run's own. Averaged over cells that lack different ones of two policies, their difference would pass for an effect.
+    """
+    part = plane(df, ["K", *axes], follow=["languages", "tokenizer_languages", *follow])
+    if part.rows.empty:
+        return part
+    every = _runs(part.rows, list(dict.fromkeys(["K", "languages", "tokenizer_languages", *axes])))
+    cautions = list(part.cautions)
+    runs = _one_nesting(every)
+    if len(runs) < len(every):
+        cautions.append(f"runs on other language sets of the same size are left out here ({len(every) - len(runs)})")
+    if "tokenizer_languages" not in axes:
+        nested = len(runs)
+        runs, words_ = _one_policy(runs, ["K", *axes])
+        if len(runs) < nested:
+            cautions.append(f"runs of another tokenizer are left out here ({nested - len(runs)}); kept: {words_}")
+    out = part.out + len(every) - len(runs)
+    return replace(part, rows=_of_runs(part.rows, runs, every), cautions=tuple(cautions), out=out)
+
+
+def _one_policy(runs: pd.DataFrame, cell: list[str]) -> tuple[pd.DataFrame, str]:
+    """The runs of the policy with most cells, then most runs, then most languages; and what it is."""
+    of = runs["tokenizer_languages"].fillna(-1)
+    policies = [(f"one of {t:.0f} languages", runs[of == t]) for t in sorted(of.unique(), reverse=True)]
+    policies.append(("one of each run's own languages", runs[of == runs["K"]]))
+    words_, kept = max(policies, key=lambda pair: (len(pair[1][cell].drop_duplicates()), len(pair[1])))
+    return kept, words_
+
+
 def _runs(df: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The first row of each run: its id and the columns."""
     return df.loc[~df["run"].duplicated(), ["run", *columns]]

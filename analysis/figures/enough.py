@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.axes import plane
+from analysis.axes import counts_plane
 from analysis.figures import panels
 from analysis.figures.curse import AXIS, seeds_text
 from analysis.records import Completeness, Study
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 NAME, TITLE = "enough", "The curse with little and with much text"
 FINDINGS = ("F18",)
-_PLANE = ("K", "languages", "text_bytes", "steps", "tokenizer_languages")
+_AXES = ("text_bytes", "steps")
 
 
 def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
     """What is drawn: one row for each (outcome, K, text_bytes, steps). Lines are amounts of text, and panels steps; or
     lines are steps where there is one amount."""
-    part = plane(df, _PLANE)
+    part = counts_plane(df, _AXES)
     core = panels.groups_of(part, study, ["core"])
     by = ["text_bytes", "steps", "K"]
     parts = [panels.measure(part.rows, outcome, core, by) for outcome in panels.families(df)]
@@ -55,7 +55,7 @@ def skipped(points: pd.DataFrame) -> str:
 
 def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completeness) -> Figure:
     """A row an outcome, a panel a number of steps, one line an amount of text (or a number of steps)."""
-    part = plane(df, _PLANE)
+    part = counts_plane(df, _AXES)
     cells = set(zip(points["text_bytes"], points["steps"], strict=True))
     here = [cell in cells for cell in zip(part.rows["text_bytes"], part.rows["steps"], strict=True)]
     of_text = points["text_bytes"].nunique() > 1

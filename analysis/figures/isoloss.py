@@ -62,7 +62,7 @@ def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
     table = pd.concat([cells.assign(part="run"), contours.dropna(subset=["N"])], ignore_index=True)
     of_law = {"exponent": iso.mean, "exponent_low": iso.low, "exponent_high": iso.high, "r2": law.fit.r2}
     table = table.assign(**of_law, law_runs=law.fit.runs)
-    left = df["run"].nunique() - law.fit.runs
+    left = df["run"].nunique() - law.fit.runs - law.out
     lacking = f"without a loss of every language of the core, and so not in the fit: {left} runs"
     table.attrs["cautions"] = [*([lacking] if left else []), *law.cautions]
     return table

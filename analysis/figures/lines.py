@@ -21,7 +21,10 @@ _T = TypeVar("_T")
 
 def summarise(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Interval over seeds for each combination of `by`: columns by, mean, low, high, seeds, and points (the seeds' own
-    values, a tuple in seed order)."""
+    values, a tuple in seed order). Several values of one seed are averaged first: they are no more seeds."""
+    keys = [*by, "seed"]
+    if means.duplicated(keys).any():
+        means = means.groupby(keys, as_index=False)["value"].mean()
     rows = []
     for key, part in means.groupby(list(by), sort=True):
         values = part.sort_values("seed")["value"].tolist()

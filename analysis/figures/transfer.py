@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.axes import Slice, plane
 from analysis.figures import lines, style
-from analysis.findings.transfer import gains
+from analysis.findings.transfer import gains, without_equal_tokens
 from analysis.records import Completeness, Study
 from analysis.statistics import BITS
 from sweeps.language_table import LANGUAGES
@@ -49,6 +49,7 @@ def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
     for side in ("target", "source"):
         points[f"{side}_family"] = [LANGUAGES[_code(c)].family for c in points[side]]
         points[f"{side}_script"] = [LANGUAGES[_code(c)].script for c in points[side]]
+    points.attrs["cautions"] = without_equal_tokens(table)
     return points.assign(equal_tokens=bool(table["equal_tokens"].all()), widths=",".join(map(str, sorted(used))))
 
 
@@ -82,7 +83,7 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     codes = order(points)
     size = len(codes)
     page = size > 5
-    notes = lines.about(df, study, state, _part(df))
+    notes = [*lines.about(df, study, state, _part(df)), *map(lines.said, points.attrs["cautions"])]
     if (points["seeds"] < 2).any():
         notes.append("One seed: no interval, nothing is marked.")
     if count := int((points["lacking"] != "").sum()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.axes import Slice, plane
+from analysis.axes import Slice, counts_plane, plane
 from analysis.figures import panels
 from analysis.figures.curse import seeds_text
 from analysis.findings.vocabulary import TOTAL_TOLERANCE
@@ -32,7 +32,7 @@ def _slices(df: pd.DataFrame) -> dict[str, Slice]:
     parameters = runs["body_parameters"] + runs["embedding_parameters"]
     if runs["width"].nunique() > 1 and parameters.max() <= parameters.min() * (1 + 2 * TOTAL_TOLERANCE):
         found[TOTAL] = total
-    body = plane(df, ["vocabulary", "K", "languages", "tokenizer_languages"])
+    body = counts_plane(df, ["vocabulary"])
     counts = body.rows.groupby("K")["vocabulary"].transform("nunique")
     body = replace(body, rows=body.rows[counts > 1])
     if len(body.rows):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.axes import Slice, language_axis, plane
+from analysis.axes import Slice, counts_plane, language_axis
 from analysis.findings.contrast import (
     ends_of,
     group_text,
@@ -56,7 +56,7 @@ def hump(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
 
 def cells_of_causes(df: pd.DataFrame) -> Slice:
     """The runs that F3 is judged on."""
-    return plane(df, ["K", "languages", "tokenizer_languages", "steps"], follow=["vocabulary"])
+    return counts_plane(df, ["tokenizer_languages", "steps"], follow=["vocabulary"])
 
 
 def causes(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
@@ -136,7 +136,7 @@ def capacity(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
 
 def enough_text(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     """F18: the penalty for languages with little text or short training less that with much of both."""
-    part = plane(df, ["K", "languages", "text_bytes", "steps", "tokenizer_languages"])
+    part = counts_plane(df, ["text_bytes", "steps"])
     table = table_of(part, study, "core", outcome, ["text_bytes", "steps", "K"])
     first, last = (min(k for _, _, k in table.columns), max(k for _, _, k in table.columns))
     cells = sorted({(t, s) for t, s, _ in table.columns if {(t, s, first), (t, s, last)} <= set(table.columns)})

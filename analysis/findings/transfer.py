@@ -22,11 +22,12 @@ _RUN = ["run", "seed", "languages", "K", "width", "steps"]
 
 
 def alone_and_shared(df: pd.DataFrame) -> Slice:
-    """The runs that differ in languages and in what follows them; each set of languages with one vocabulary.
+    """The runs that differ in languages and in what follows them; one set of the most languages, that of most runs;
+    each set with one vocabulary.
 
     Of several the largest that models of one language and the largest model both have, else that of most runs.
     """
-    part = plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"])
+    part = _one_shared(plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"]))
     if part.rows.empty:
         return part
     runs = part.rows.drop_duplicates("run")
@@ -46,6 +47,18 @@ def alone_and_shared(df: pd.DataFrame) -> Slice:
     return replace(part, rows=rows, cautions=(*part.cautions, text), out=part.out + out)
 
 
+def _one_shared(part: Slice) -> Slice:
+    runs = part.rows.drop_duplicates("run")
+    counts = runs.loc[runs["K"] == runs["K"].max(), "languages"].value_counts()
+    if len(counts) < 2 or runs["K"].max() == 1:
+        return part
+    kept = min(counts.index, key=lambda text: (-counts[text], text))
+    rows = part.rows[~part.rows["languages"].isin(counts.index.drop(kept))]
+    out = int(counts.drop(kept).sum())
+    text = f"runs on other sets of as many languages are left out here ({out})"
+    return replace(part, rows=rows, cautions=(*part.cautions, text), out=part.out + out)
+
+
 def against_monolingual(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     """F16: by seed and language, the multilingual model's score against that of the language's own model; the mean."""
     part = alone_and_shared(df)
@@ -58,9 +71,16 @@ def against_monolingual(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evi
         alone = "no language has both a model of its own and a multilingual one with the same seed"
         raise Absent(alone, "finished runs of one language each, and of all of them together")
     by_seed = both.unstack("seed")
-    whole = by_seed.dropna()  # the same languages for every seed
-    apart = () if len(whole) else ("the seeds were run on different languages: a seed's mean is over its own",)
-    by_seed = whole if len(whole) else by_seed
+    whole = _common(by_seed)  # the same languages for every seed
+    apart: tuple[str, ...] = ()
+    if whole.empty:
+        apart = ("the seeds were run on different languages: a seed's mean is over its own",)
+    else:
+        gone = [str(name) for name in by_seed.index.difference(whole.index)]
+        apart += (f"left out, for not all seeds have both models: {', '.join(gone)}",) if gone else ()
+        few = len(by_seed.columns) - len(whole.columns)
+        apart += (f"seeds that have fewer than half of the languages are left out ({few})",) if few else ()
+        by_seed = whole
     claim = Claim(by_seed.mean(axis=0), f"worse with {most} languages in one model, mean of {len(by_seed)} languages")
     details: dict[str, Any] = {"languages": list(by_seed.index), "K": int(most)}
     details |= {f"{language} is worse by": numbers(t_interval(row)) for language, row in by_seed.iterrows()}
@@ -87,7 +107,8 @@ def gains(df: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """What each language of a pair gains from the other: target, source, width, seed, gain, script, family.
 
     The pair's run is held against the target's own of half as many steps, where there is one, so that the target has
-    the same tokens in both (its share is a half); else against its own of as many steps.
+    the same tokens in both (its share is a half); else against its own of as many steps. Where some pair has the first,
+    those that have the second alone are left out; `attrs["out"]` counts them (`without_equal_tokens`).
     """
     rows = final(df, outcome)[[*_RUN, "language", "value"]]
     alone = rows[rows["K"] == 1].groupby(["language", "width", "seed", "steps"])["value"].mean()
@@ -111,7 +132,18 @@ def gains(df: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     table = table[table["gain"].notna() & table["script"].notna()]  # of no known script: nothing could be predicted
     table = table.astype({"script": bool, "family": bool})
     names = ["target", "source", "width", "seed", "steps", "equal_tokens", "gain", "script", "family"]
-    return (table[table["equal_tokens"]] if table["equal_tokens"].any() else table)[names].reset_index(drop=True)
+    kept = table[table["equal_tokens"]] if table["equal_tokens"].any() else table
+    kept = kept[names].reset_index(drop=True)
+    kept.attrs["out"] = len(table) - len(kept)
+    return kept
+
+
+def without_equal_tokens(table: pd.DataFrame) -> tuple[str, ...]:
+    """A caution on what `gains` left out."""
+    out = table.attrs["out"]
+    if not out:
+        return ()
+    return (f"gains over a model that had other tokens of the target than the pair are left out ({out})",)
 
 
 def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
@@ -119,6 +151,7 @@ def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     others take at the largest width than at the smallest."""
     part = plane(df, ["languages", "K", "width", "steps", "tokenizer_languages"])
     table = gains(part.rows, outcome)
+    unequal = without_equal_tokens(table)
     table["kin"] = table["script"] | table["family"]
     if table.empty or table["kin"].nunique() < 2:
         why = "pairs that share a script or a family, and pairs that share neither, are needed beside single languages"
@@ -145,21 +178,29 @@ def transfer(df: pd.DataFrame, study: Study, outcome: Outcome) -> Evidence:
     )
     details["p that kin gains more, languages dealt out anew"] = _dealt_anew(table)
     spoken = len(set(table["target"]) | set(table["source"]))
-    cautions = (*uneven, f"the intervals are over seeds: of other languages than these {spoken} they say nothing")
+    cautions = (
+        *unequal,
+        *uneven,
+        f"the intervals are over seeds: of other languages than these {spoken} they say nothing",
+    )
     means = final(part.rows, outcome).pivot_table(index="seed", columns="width", values="value") * outcome.scale
     tokens = "the same tokens" if table["equal_tokens"].all() else "as many updates, so half its tokens"
     note = f"gain over a model of the target's own with {tokens}, kin against others"
     return Contrast("F17", outcome, claims, note, part, details, means, cautions)
 
 
+def _common(by_seed: pd.DataFrame) -> pd.DataFrame:
+    """The rows that all seeds (columns) have, of those seeds that have half of all rows or more."""
+    held = by_seed.notna()
+    return by_seed.loc[:, 2 * held.sum() >= len(held)].dropna()
+
+
 def _even(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The gains that all seeds have, and what a reader must know of the others. A seed that has fewer than half of all
     pairs at all widths has hardly begun, and is left out."""
     cell = ["target", "source", "width"]
-    held = table.groupby([*cell, "seed"]).size().unstack("seed").notna()
-    begun = held.loc[:, 2 * held.sum() >= len(held)]
-    common = begun.index[begun.all(axis=1)]
-    kept = table[table["seed"].isin(begun.columns) & pd.MultiIndex.from_frame(table[cell]).isin(common)]
+    common = _common(table.groupby([*cell, "seed"]).size().unstack("seed"))
+    kept = table[table["seed"].isin(common.columns) & pd.MultiIndex.from_frame(table[cell]).isin(common.index)]
     if len(kept) == len(table):
         return table, ()
     if kept["kin"].nunique() < 2:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.axes import plane
+from analysis.axes import counts_plane, plane
 from analysis.findings.contrast import ends_of, group_text, slopes, table_of
 from analysis.findings.decision import Claim, Contrast, Evidence, Peak
 from analysis.findings.verdict import Absent, numbers
@@ -56,7 +56,7 @@ def vocabulary_and_languages(df: pd.DataFrame, study: Study, outcome: Outcome) -
 
     A best V that moves to the right as K grows is a slope over log V that falls as K grows.
     """
-    part = plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"])
+    part = counts_plane(df, ["vocabulary"])
     table = table_of(part, study, "core", outcome, ["K", "vocabulary"])
     first, last = ends_of(table, "K")
     sizes = sorted({v for k, v in table.columns if k == first} & {v for k, v in table.columns if k == last})

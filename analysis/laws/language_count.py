@@ -11,11 +11,12 @@ parameters, or r^(1 + psi/beta) times the tokens of the run (ATLAS, Longpre et a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from analysis.axes import Slice, counts_plane, words
 from analysis.laws.fit import RESAMPLES, Fit, LawAbsent, fit, trunk_of
 from analysis.laws.forms import CHINCHILLA, LANGUAGE_COUNT, levels, without
 from analysis.laws.held_out import Score, compare, scores
@@ -38,6 +39,8 @@ class LanguageCountLaw:
     gain: dict[str, Interval]
     cautions: tuple[str, ...] = ()
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
+    out: int = 0
+    """Runs that differ in what the law does not know, which the cautions tell to be left out."""
 
     def iso_loss(self) -> dict[str, Interval]:
         """Exponents of r by which N alone, D_tot alone, or compute must grow when K becomes r K, with intervals.
@@ -63,6 +66,19 @@ class LanguageCountLaw:
         """Loss at language count K, parameters N, and D tokens of one language."""
         given = {"K": K, "N": N, "D": D}
         return self.fit.predict(**{name: given[name] for name in self.fit.form.inputs})
+
+
+def comparable(df: pd.DataFrame) -> Slice:
+    """The runs that differ in what the law knows (K, size, tokens) and in alpha, which it is told by D; and in a
+    vocabulary or batch that follows from these."""
+    known = ["width", "layers", "steps", "alpha", "sampling"]
+    runs = df.drop_duplicates("run")
+    cells = runs.groupby(["K", "width", "layers", "steps"])
+    follow = [name for name in ("vocabulary", "batch_tokens") if len(runs) and cells[name].nunique().max() == 1]
+    part = counts_plane(df, known, follow=follow)
+    moving = [name for name in follow if part.rows[name].nunique() > 1]
+    also = tuple(f"not only what the law knows differs between these runs: so does {words(name)}" for name in moving)
+    return replace(part, cautions=(*part.cautions, *also))
 
 
 def law_points(
@@ -100,18 +116,20 @@ def fit_language_count(
     """
     if outcome.worse < 0:
         raise LawAbsent("a law is fitted to a loss, and this is an accuracy")
+    part = comparable(df)
+    df = part.rows
     points = law_points(df, languages, outcome, size=size)
     if points.empty:
         raise LawAbsent(f"no finished run has a loss for all of {', '.join(languages) or 'an empty group'}")
     if points["K"].nunique() < 3:
         raise LawAbsent(f"a law in K needs three language counts; there are {points['K'].nunique()}")
-    cautions = []
+    cautions = list(part.cautions)
     form, plain = LANGUAGE_COUNT, CHINCHILLA
-    for name, words in (("N", "one size of model"), ("D", "one number of tokens a language")):
+    for name, said in (("N", "one size of model"), ("D", "one number of tokens a language")):
         different = int(levels(points[name].to_numpy(float)).max()) + 1
         if different < 2:
             form, plain = without(form, name), without(plain, name)
-            cautions.append(f"all runs have {words}, so the law says nothing of {name}")
+            cautions.append(f"all runs have {said}, so the law says nothing of {name}")
         elif different < 3:
             cautions.append(f"two values of {name} alone: that the loss bends over {name} as the law says is assumed")
     if len(form.terms) == 1:
@@ -138,4 +156,5 @@ def fit_language_count(
         gain={name: compare(with_k, without_k) for name, (with_k, without_k) in held.items()},
         cautions=tuple(cautions),
         points=points,
+        out=part.out,
     )

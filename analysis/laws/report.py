@@ -39,7 +39,7 @@ def laws_report(df: pd.DataFrame, study: Study, *, resamples: int = RESAMPLES) -
     return [
         _language_count(df, everywhere, resamples),
         _sampling(df, everywhere, resamples),
-        _vocabulary(df, everywhere, resamples),
+        _vocabulary(df, everywhere),
         _embeddings(df, everywhere, resamples),
     ]
 
@@ -83,10 +83,10 @@ def _sampling(df: pd.DataFrame, core: tuple[str, ...], resamples: int) -> LawSum
     return LawSummary(name, first.form.formula, "", tuple(shown), (), support, tuple(cautions))
 
 
-def _vocabulary(df: pd.DataFrame, core: tuple[str, ...], resamples: int) -> LawSummary:
+def _vocabulary(df: pd.DataFrame, core: tuple[str, ...]) -> LawSummary:
     name, formula = "Vocabulary", "loss as a parabola in log V; its vertex by K and N"
     try:
-        found: list[Vertex] = vertices(df, core, BITS, resamples=resamples)
+        found: list[Vertex] = vertices(df, core, BITS)
     except LawAbsent as why:
         return LawSummary(name, formula, str(why))
     shown = [(f"best V, K = {v.K}, width {v.width}", v.best) for v in found]
@@ -94,6 +94,11 @@ def _vocabulary(df: pd.DataFrame, core: tuple[str, ...], resamples: int) -> LawS
         f"K = {v.K}, width {v.width}: the best V is the end of those that were run ({v.best.mean:.0f})"
         for v in found
         if not v.inside
+    ]
+    cautions += [
+        f"K = {v.K}, width {v.width}: no interval, for the losses may as well lie on a straight line"
+        for v in found
+        if v.inside and v.replicated and np.isnan(v.best.low)
     ]
     cautions += comparable(df).cautions
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.axes import plane
 from analysis.laws.fit import RESAMPLES, Fit, LawAbsent, fit, trunk_of
 from analysis.laws.forms import SAMPLING_RATIO, Array, without
 from analysis.statistics import BITS, Interval, final
@@ -97,9 +98,10 @@ def fit_sampling(
     k, alphas = int(counts["K"].iloc[-1]), int(counts["alpha"].iloc[-1])
     if alphas < 3:
         raise LawAbsent(f"a law in the share needs three sampling alphas at one K; there are {alphas}")
-    rows = rows[rows["K"] == k]
+    part = plane(df[(df["K"] == k) & df["alpha"].notna()], ["alpha", "width", "layers", "steps"])
+    rows = rows[rows["run"].isin(part.rows["run"])]
     several = rows.groupby(["N", "D"])["alpha"].transform("nunique") > 1
-    cautions, form = [], SAMPLING_RATIO
+    cautions, form = list(part.cautions), SAMPLING_RATIO
     if several.any() and not several.all():
         left_out = rows.loc[~several, "run"].nunique()
         cautions.append(f"runs of a size or budget at which one alpha was run are left out ({left_out})")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.axes import Slice, plane
+from analysis.axes import Slice, counts_plane
 from analysis.laws.fit import RESAMPLES, Fit, LawAbsent, fit, trunk_of
 from analysis.laws.forms import VOCABULARY, Array
 from analysis.statistics import Interval, Outcome, final, run_means, scored, t_quantile
@@ -21,7 +21,8 @@ from analysis.statistics import Interval, Outcome, final, run_means, scored, t_q
 
 @dataclass(frozen=True)
 class Vertex:
-    """The best vocabulary of one (K, width). best: pieces, with percentiles over resampled runs.
+    """The best vocabulary of one (K, width). best: pieces, with Fieller's interval of the parabola's vertex; without
+    ends where some V has one run, where the parabola may be straight, or where the best V is an end.
 
     inside: whether it lies between the smallest and the largest V of the runs and the parabola bends the right way;
     else `best` is the better end, and what lies beyond is not known.
@@ -33,17 +34,16 @@ class Vertex:
     best: Interval
     inside: bool
     vocabularies: tuple[int, ...]
-    draws: Array
+    replicated: bool
+    """Whether every V has two runs or more."""
 
 
 def comparable(df: pd.DataFrame) -> Slice:
     """The runs of `vertices`: all else stands still, or moves along because the study derives it."""
-    return plane(df, ["vocabulary", "K", "width"], follow=["languages", "layers", "tokenizer_languages"])
+    return counts_plane(df, ["vocabulary", "width"], follow=["layers"])
 
 
-def vertices(
-    df: pd.DataFrame, languages: Sequence[str], outcome: Outcome, *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[Vertex]:
+def vertices(df: pd.DataFrame, languages: Sequence[str], outcome: Outcome) -> list[Vertex]:
     """Of every (K, width) with three vocabularies or more, from the mean over a group of languages.
 
     Raises LawAbsent where there is none.
@@ -54,7 +54,6 @@ def vertices(
     rows = rows[rows["language"].isin(group) & np.isfinite(rows["value"])]
     runs = rows.groupby(["run", "K", "width", "vocabulary", "body_parameters"])["value"].agg(["mean", "count"])
     runs = runs[runs["count"] == max(len(group), 1)].reset_index()
-    draw = np.random.default_rng([seed, 0x766F6361])
     found = []
     for (k, width), cell in runs.groupby(["K", "width"]):
         levels = sorted(set(cell["vocabulary"]))
@@ -62,12 +61,11 @@ def vertices(
             continue
         x, y = np.log(cell["vocabulary"].to_numpy(float)), cell["mean"].to_numpy(float) * outcome.worse
         best, inside = _vertex(x, y)
-        draws = np.array([_vertex(x[i], y[i])[0] for i in _stratified(x, draw, resamples)])
-        several = len(cell) > len(levels)
-        low, high = np.quantile(draws, [0.025, 0.975]) if several else (np.nan, np.nan)
+        replicated = bool(cell["vocabulary"].value_counts().min() > 1)
+        low, high = _vertex_interval(x, y) if inside and replicated else (np.nan, np.nan)
         body = int(cell["body_parameters"].median())
         interval = Interval(float(np.exp(best)), float(np.exp(low)), float(np.exp(high)), len(cell))
-        found.append(Vertex(int(k), int(width), body, interval, inside, tuple(int(v) for v in levels), draws))
+        found.append(Vertex(int(k), int(width), body, interval, inside, tuple(int(v) for v in levels), replicated))
     if not found:
         raise LawAbsent("no language count and width was run with three vocabularies")
     return found
@@ -143,7 +141,24 @@ def _vertex(x: Array, y: Array) -> tuple[float, bool]:
     return ends[int(np.argmin(value))], False
 
 
-def _stratified(x: Array, draw: np.random.Generator, resamples: int) -> list[Array]:
-    """Rows of resampled runs, inside each vocabulary, so that no resample loses one."""
-    strata = [np.flatnonzero(x == level) for level in np.unique(x)]
-    return [np.concatenate([draw.choice(rows, len(rows)) for rows in strata]) for _ in range(resamples)]
+def _vertex_interval(x: Array, y: Array) -> tuple[float, float]:
+    """Fieller's 95 % interval of the vertex of the least-squares parabola, -b / 2c: exact for normal noise, however
+    flat the parabola is, where no interval counts as one that holds everything. NaN where the bend is not seen to
+    differ from 0, for then the vertex may be anywhere.
+
+    In 300 simulated studies each, with four V of 2, 3 and 5 seeds, it held the vertex in 92 to 95 % where the losses
+    tell the bend well. Where they hardly do, two seeds gave an interval in six of ten, and those held it in 88 %.
+    """
+    at = x - x.mean()
+    design = np.column_stack([np.ones_like(at), at, at**2])
+    theta, *_ = np.linalg.lstsq(design, y, rcond=None)
+    freedom = len(x) - 3
+    residual = y - design @ theta
+    spread = np.linalg.inv(design.T @ design) * float(residual @ residual) / freedom * t_quantile(freedom) ** 2
+    above, below = -theta[1], 2 * theta[2]  # the vertex is above / below
+    aa, ab, bb = spread[1, 1], -2 * spread[1, 2], 4 * spread[2, 2]
+    lead, middle, rest = below**2 - bb, above * below - ab, above**2 - aa
+    if lead <= 0:
+        return float("nan"), float("nan")
+    half = np.sqrt(max(0.0, middle**2 - lead * rest))
+    return float(x.mean() + (middle - half) / lead), float(x.mean() + (middle + half) / lead)

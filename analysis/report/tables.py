@@ -171,9 +171,10 @@ def by_language(
         return []
     order = list(cells.itertuples(index=False, name=None))
     heads = named(cells)
+    by_seed = rows.groupby([*cell, "language", "seed"], dropna=False, sort=False)["value"].mean().mul(scale)
     found = {
-        _key(key): t_interval(part["value"] * scale)
-        for key, part in rows.groupby([*cell, "language"], dropna=False, sort=False)
+        _key(key): t_interval(values)
+        for key, values in by_seed.groupby(level=[*cell, "language"], dropna=False, sort=False)
     }
     most = max((i.n for i in found.values()), default=0)
     languages = sorted(set(rows["language"]), key=lambda code: (_rank(code, study), code))

@@ -14,10 +14,12 @@ import worlds
 from analysis.axes import language_axis
 from analysis.cautions import cautions
 from analysis.export import csv_bytes, latex_tabular, latex_text
+from analysis.figures import languages
 from analysis.findings import judge
 from analysis.laws.language_count import law_points
 from analysis.records import collect, completeness, load_study
-from analysis.statistics import BITS, group_mean
+from analysis.report.tables import by_language
+from analysis.statistics import BITS, final, group_mean
 
 
 def _said(store: Any, **changes: Any) -> list[str]:
@@ -102,6 +104,10 @@ def test_two_runs_with_one_seed_in_a_cell_are_said_and_count_as_one_seed(store: 
     study = load_study(store.root, "demo")
     means = group_mean(collect(store.root, study), BITS, ("en", "sv"))
     assert len(means) == 9 and (means.groupby("K")["seed"].nunique() == 3).all()
+    points = languages.data(collect(store.root, study), study)
+    assert set(points["seeds"]) == {3}, "of each language too"
+    (grid,) = by_language(final(collect(store.root, study), BITS), study, "bits", 1.0, 3)
+    assert "± " in grid.rows[0][2].text and not any(entry.note for row in grid.rows for entry in row)
     part = language_axis(collect(store.root, study))
     assert len(part.averaged) == 1 and not part.cautions, (
         "a figure has it from the study's cautions, a verdict from here"

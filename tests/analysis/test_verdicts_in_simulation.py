@@ -224,3 +224,51 @@ def test_of_two_vocabularies_of_one_set_of_languages_one_is_judged() -> None:
     larger = df[(df["vocabulary"] == 4000) == (df["K"] == 1)]
     found = RULES["F16"](larger, worlds.study("F16"), BITS)
     assert found.effect == pytest.approx(0.3) and not any("vocabulary" in c for c in found.cautions), "as the paper's"
+
+
+def test_a_seed_that_has_hardly_begun_takes_no_language_from_the_others() -> None:
+    """F16, in a world in which one of four languages gains from the others: its model alone is finished in seed 2."""
+    df = worlds.table(
+        worlds.GRIDS["F16"], lambda code, cell: 2.5 + (-0.2 if code == "de" else 0.2) * (cell["K"] > 1), 3, 0.01,
+        np.random.default_rng(0),
+    )  # fmt: skip
+    begun = df[(df["seed"] < 2) | (df["K"] > 1) | (df["languages"] == "de")]
+    found = RULES["F16"](begun, worlds.study("F16"), BITS)
+    assert found.effect == pytest.approx(0.1, abs=0.02) and found.seeds == 2
+    assert any("fewer than half of the languages are left out (1)" in text for text in found.cautions)
+    lacking = df[(df["seed"] < 2) | (df["languages"] != "de")]
+    found = RULES["F16"](lacking, worlds.study("F16"), BITS)
+    assert found.effect == pytest.approx(0.2, abs=0.02) and found.seeds == 3
+    assert any(text.endswith("have both models: de") for text in found.cautions)
+
+
+def test_two_tokenizers_are_not_averaged_where_some_cell_lacks_one() -> None:
+    """F18 and F11 in worlds in which nothing but the tokenizer of the fewest languages makes a difference."""
+    grid = [
+        {"K": k, "text_bytes": text, "tokenizer_languages": t}
+        for k in (2, 16) for text in (2e4, 4e5) for t in sorted({k, 16})
+    ]  # fmt: skip
+    df = worlds.table(
+        grid, lambda _, cell: 2.5 + 0.2 * (cell["tokenizer_languages"] == 2), 3, 0.0, np.random.default_rng(0)
+    )
+    lacking = df[~((df["tokenizer_languages"] == 2) & (df["text_bytes"] == 4e5))]
+    found = RULES["F18"](lacking, worlds.study("F18"), BITS)
+    assert found.effect == pytest.approx(0) and found.seeds == 3
+    assert "runs of another tokenizer are left out here (3); kept: one of 16 languages" in found.cautions
+    grid = [
+        *worlds.cells(K=(2, 16), vocabulary=(2000, 4000, 8000)),
+        {"K": 2, "vocabulary": 2000, "tokenizer_languages": 2},
+    ]
+    df = worlds.table(
+        grid, lambda _, cell: 2.5 + 0.2 * (cell["tokenizer_languages"] == 2), 3, 0.0, np.random.default_rng(0)
+    )
+    found = RULES["F11"](df, worlds.study("F11"), BITS)
+    assert found.effect == pytest.approx(0) and any("of another tokenizer" in text for text in found.cautions)
+
+
+def test_gains_that_have_no_baseline_of_equal_tokens_are_left_out_and_said() -> None:
+    grid = [cell | ({"steps": 2000} if cell["languages"] == "de" else {}) for cell in worlds.GRIDS["F17"]]
+    df = worlds.table(grid, worlds.effect("F17"), 3, 0.0, np.random.default_rng(0))
+    found = RULES["F17"](df, worlds.study("F17"), BITS)
+    assert found.details["pairs"] == 13
+    assert any(text.endswith("than the pair are left out (18)") for text in found.cautions)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import worlds
 
 from analysis.laws import LawAbsent, fit_language_count, fit_sampling, laws_report, vertices
 from analysis.laws.fit import fit, trunk_of
 from analysis.laws.forms import CHINCHILLA
-from analysis.laws.vocabulary import best_share, best_vocabulary, fit_vocabulary
+from analysis.laws.vocabulary import Vertex, best_share, best_vocabulary, fit_vocabulary
 from analysis.records import COLUMNS, Study
 from analysis.statistics import BITS
 
@@ -136,7 +137,7 @@ def test_the_best_vocabulary_is_found_and_follows_the_size() -> None:
         for i, w in enumerate((64, 128, 256))
         for s in range(2)
     ]
-    found = vertices(table(cells, valley, noise=0.002), CORE, BITS, resamples=60)
+    found = vertices(table(cells, valley, noise=0.002), CORE, BITS)
     assert [vertex.inside for vertex in found] == [True] * 3
     for vertex, truth in zip(found, (4000, 8000, 16000), strict=True):
         assert vertex.best.low <= truth <= vertex.best.high
@@ -146,9 +147,29 @@ def test_the_best_vocabulary_is_found_and_follows_the_size() -> None:
         best_vocabulary(found[:2], 1e8)
 
 
+def test_the_interval_of_a_best_vocabulary_holds_it_about_as_often_as_it_says() -> None:
+    grid = worlds.cells(vocabulary=(3000, 6000, 12000, 24000), K=(4,))
+
+    def truth(_: str, cell: Mapping[str, Any]) -> float:
+        return 2.5 + 0.02 * math.log2(cell["vocabulary"] / 9000) ** 2
+
+    def best(seed: int, noise: float, seeds: int = 3) -> Vertex:
+        df = worlds.table(grid, truth, seeds, noise, np.random.default_rng([seed, seeds]))
+        (vertex,) = vertices(df, ("en", "sv"), BITS)
+        return vertex
+
+    held = [v.best.low <= 9000 <= v.best.high for v in (best(seed, 0.005) for seed in range(150))]
+    assert 0.9 <= np.mean(held) <= 0.99
+    flat = [best(seed, 0.1).best for seed in range(20)]
+    assert sum(math.isnan(interval.low) for interval in flat) > 10, "a bend that is not seen has no vertex"
+    one, several = worlds.table(grid, truth, 1, 0.005, np.random.default_rng(1)), best(1, 0.005, 2)
+    (alone,) = vertices(one, ("en", "sv"), BITS)
+    assert math.isnan(alone.best.low) and not alone.replicated and several.replicated
+
+
 def test_a_best_vocabulary_at_the_end_of_what_was_run_is_called_one() -> None:
     cells = [{"vocabulary": v, "seed": s} for v in (8000, 16000, 32000) for s in range(2)]
-    (vertex,) = vertices(table(cells, valley), CORE, BITS, resamples=30)
+    (vertex,) = vertices(table(cells, valley), CORE, BITS)
     assert not vertex.inside and vertex.best.mean == pytest.approx(8000)
 
 
@@ -181,13 +202,30 @@ def test_the_law_of_body_and_embeddings_says_what_share_the_embeddings_should_ha
 
 def test_other_alphas_and_budgets_do_not_move_the_best_vocabulary() -> None:
     cells = [{"vocabulary": v, "seed": s} for v in (1000, 4000, 16000) for s in range(2)]
-    plain = vertices(table(cells, valley, noise=0.0), CORE, BITS, resamples=30)
+    plain = vertices(table(cells, valley, noise=0.0), CORE, BITS)
     others = [{"vocabulary": 16000, "alpha": 0.7, "steps": 500}, {"vocabulary": 1000, "steps": 9000}]
-    mixed = vertices(table([*cells, *others], valley, noise=0.0), CORE, BITS, resamples=30)
+    mixed = vertices(table([*cells, *others], valley, noise=0.0), CORE, BITS)
     assert [v.best.mean for v in mixed] == [v.best.mean for v in plain]
     study = Study("s", "", (), "", "", "", {"core": CORE}, (), "", {})
     told = next(s for s in laws_report(table([*cells, *others], valley), study, resamples=30) if s.name == "Vocabulary")
     assert "runs that differ elsewhere are left out here (2); kept: alpha 0.3, steps 1000" in told.cautions
+
+
+def test_a_law_of_language_counts_is_fitted_to_runs_of_one_vocabulary_and_tokenizer() -> None:
+    df = worlds.table(worlds.GRIDS["F5"], worlds.effect("F5"), 2, 0.0, np.random.default_rng(1))
+    other = df[(df["K"] == 16) & (df["seed"] == 0)].assign(vocabulary=9000)
+    other = other.assign(run=other["run"] + "v", value=other["value"] - 0.2)
+    law, mixed = (fit_language_count(t, CORE, resamples=0) for t in (df, pd.concat([df, other], ignore_index=True)))
+    assert mixed.fit.coefficients == pytest.approx(law.fit.coefficients) and mixed.out == other["run"].nunique()
+    assert any(f"left out here ({mixed.out})" in text for text in mixed.cautions) and not law.out
+    follows = df.assign(vocabulary=df["K"] * 1000)
+    told = fit_language_count(follows, CORE, resamples=0)
+    assert told.fit.runs == law.fit.runs and any("so does vocabulary" in text for text in told.cautions)
+    own = df[df["K"] == 2].assign(tokenizer_languages=2)
+    own = own.assign(run=own["run"] + "t", value=own["value"] + 0.2)
+    told = fit_language_count(pd.concat([df, own], ignore_index=True), CORE, resamples=0)
+    assert told.fit.coefficients == pytest.approx(law.fit.coefficients)
+    assert any("runs of another tokenizer are left out here" in text for text in told.cautions)
 
 
 def test_runs_that_differ_in_nothing_but_their_budget_are_of_one_trunk() -> None:
