@@ -79,7 +79,8 @@ def _states(root: Path, study: Study, df: pd.DataFrame) -> pd.DataFrame:
 def _progress(folder: Path, done: Mapping[str, Any] | None, wanted: set[str]) -> tuple[str, list[str]]:
     """State of a run (done, partial, missing) and why it is not done."""
     if done is not None:
-        lacking = wanted - set(done.get("tasks") or wanted)
+        tasks = done.get("tasks")
+        lacking = wanted - set(map(str, tasks)) if tasks and isinstance(tasks, list) else set()
         return ("partial", [f"not evaluated on {', '.join(sorted(lacking))}"]) if lacking else ("done", [])
     begun = [path for pattern in _BEGUN for path in folder.glob(pattern)]
     if not begun:

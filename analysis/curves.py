@@ -35,9 +35,10 @@ def read_curves(root: Path, runs: Iterable[str]) -> pd.DataFrame:
                 seen = steps.get(line["step"])
                 if seen is None or seen["attempt"] <= line["attempt"]:
                     steps[line["step"]] = line
-            except KeyError as error:
+            except (KeyError, TypeError) as error:
                 raise BadInput(
-                    f"{path}: every line needs attempt and step; the file was not written by this harness"
+                    f"{path}: every line needs attempt and step as numbers, and {line!r:.80} has not: remove the line "
+                    "or do the run again"
                 ) from error
         windows = _returns(path.parent / "returns.json")
         for step in sorted(steps):

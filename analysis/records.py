@@ -353,7 +353,8 @@ def _records(path: Path, run: str, axes: dict[str, Any], study: Study) -> Iterat
         given |= {name: details.get(name) for name in ("chance", "majority")}
         for name, value in given.items():
             wanted = _KINDS[COLUMNS[name].dtype]
-            if value is not None and not (isinstance(value, wanted[0]) and not isinstance(value, bool)):
+            beyond = isinstance(value, int) and abs(value) >= 2**63  # no column holds it
+            if value is not None and (beyond or not isinstance(value, wanted[0]) or isinstance(value, bool)):
                 raise BadInput(f"{path}, record {number}: {name} is {value!r}, not {wanted[1]}; evaluate the run again")
         yield {"run": run, **axes, **{name: math.nan if value is None else value for name, value in given.items()}}
 

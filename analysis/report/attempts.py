@@ -44,7 +44,7 @@ class Attempt:
 
     @property
     def devices(self) -> int:
-        return int(self.execution.get("devices", 1))
+        return int(_number(self.execution.get("devices"), 1))
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _made(folder: Path, run: str, steps: int) -> Made:
     beat = witness(folder / "heartbeat.json")
     attempts = [_attempt(path, beat) for path in paths]
     seen = _steps(folder / "metrics.jsonl")
-    reached = max((last for _, last in seen.values()), default=steps if done else int(beat.get("step") or 0))
-    taken = int(_object(done.get("branch")).get("step", 0))
+    reached = max((last for _, last in seen.values()), default=steps if done else int(_number(beat.get("step"), 0)))
+    taken = int(_number(_object(done.get("branch")).get("step"), 0))
     return Made(
         run=run,
         done=bool(done),
@@ -104,7 +104,7 @@ def _made(folder: Path, run: str, steps: int) -> Made:
         again=_again(paths, seen),
         taken=taken,
         skipped=_last_skipped(folder / "metrics.jsonl"),
-        train_seconds=float(done.get("train_seconds") or math.nan),
+        train_seconds=_number(done.get("train_seconds"), math.nan) or math.nan,
         science=_object(witness(folder / "run.json").get("science")),
     )
 
@@ -114,7 +114,7 @@ def _attempt(path: Path, beat: Mapping[str, Any]) -> Attempt:
     started = str(begun.get("started", ""))
     until = seconds(str(ended.get("time", "")))
     if not ended and beat.get("attempt") == int(path.name):
-        until = float(beat.get("time") or math.nan)
+        until = _number(beat.get("time"), math.nan)
     return Attempt(
         number=int(path.name),
         state=str(ended.get("state", "no word of its end")),
@@ -177,6 +177,10 @@ def witness(path: Path) -> dict[str, Any]:
 
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _number(value: object, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else otherwise
 
 
 def seconds(stamp: str) -> float:

@@ -75,9 +75,9 @@ def doomed(run_folder: Path, execution: Mapping[str, Any]) -> bool:
 
 
 def read_or_empty(path: Path) -> dict[str, Any]:
-    """A small JSON file; empty where it is not there."""
+    """A small JSON file that holds an object; empty where it is not there, or is none."""
     try:
-        value: dict[str, Any] = read_json(path)
+        value = read_json(path)
     except (OSError, ValueError):
         return {}
-    return value
+    return value if isinstance(value, dict) else {}

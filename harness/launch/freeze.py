@@ -94,11 +94,29 @@ def _lock(store: Store, name: str) -> Path:
 
 
 def frozen_study(store: Store, name: str) -> dict[str, Any]:
-    """The study as it was last submitted. Raises BadInput when it never was."""
+    """The study as it was last submitted. Raises BadInput when it never was, and for a file that is not whole."""
     path = store.studies / f"{name}.json"
     if not path.is_file():
         known = sorted(p.stem for p in store.studies.glob("*.json") if not p.name.endswith(".queue.json"))
         hint = f"submitted so far: {', '.join(known)}" if known else "nothing was submitted yet"
         raise BadInput(f"the study {name!r} was never submitted under {store.root} ({hint}); babelscale submit {name}")
-    record: dict[str, Any] = read_json(path)
-    return record
+    return read_frozen(path)
+
+
+def read_frozen(path: Path) -> dict[str, Any]:
+    """A frozen study's file. Raises BadInput where it is not whole."""
+    again = "restore it or submit the study again"
+    try:
+        record = read_json(path)
+    except ValueError as error:
+        raise BadInput(f"{path} is not valid JSON ({error}); {again}") from error
+    told: dict[str, Any] = record if isinstance(record, dict) else {}
+    groups = told.get("groups", {})
+    whole = told.get("name", path.stem) == path.stem and isinstance(told.get("execution", {}), dict)
+    lists = [told.get("runs"), told.get("evaluate", []), *(groups.values() if isinstance(groups, dict) else [None])]
+    if not whole or not all(isinstance(value, list) for value in lists):
+        raise BadInput(
+            f"{path} is no whole study: its name as the file's, runs, groups of languages, what to evaluate and how to "
+            f"execute were expected; {again}"
+        )
+    return {"name": path.stem, "groups": {}, "execution": {}} | told

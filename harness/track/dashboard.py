@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import read_or_empty
-from harness.store import Store, read_json, read_lines, write_json
+from harness.store import Store, write_json
+from harness.track.files import described, records_in
 from harness.track.identity import JOB_TYPE, study_tag
-from harness.track.rows import RECORD
+from harness.track.rows import RECORD, scored
 from harness.track.session import Unavailable, in_one_line
 from harness.track.settings import Tracking
 
@@ -31,7 +32,15 @@ AXES = {
 }
 """Axes that findings are about, by the name in a run's config."""
 _ON_A_LOG_SCALE = ("K", "body_parameters", "vocabulary")
-HEADLINES = {"bits_per_byte": "bits per byte", "accuracy": "accuracy", "f1": "F1", "correlation": "correlation"}
+HEADLINES = {
+    "bits_per_byte": "bits per byte",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "span_f1": "F1 of spans",
+    "matthews": "Matthews correlation",
+    "pearson": "Pearson correlation",
+}
+"""Metrics that have panels: those that findings are judged on."""
 CURVES = {
     "train/bits_per_byte": ("training bits per byte", "tokens"),
     "train/loss": ("training loss", "tokens"),
@@ -71,8 +80,11 @@ class Board:
 
 
 def board_of(store: Store, study: Mapping[str, Any]) -> Board:
-    """From the frozen study and its runs' axes. One panel for each metric, group and axis that the study varies."""
-    axes = [read_json(store.run(run) / "run.json")["axes"] for run in study["runs"]]
+    """From the frozen study and its runs' axes. One panel for each metric, group and axis that the study varies.
+
+    Raises BadInput for a run whose files are not whole.
+    """
+    axes = [described(store, run)["axes"] for run in study["runs"]]
     varied = [name for name in AXES if len({each[name] for each in axes}) > 1] or ["K"]
     others = sorted(
         name
@@ -88,13 +100,14 @@ def board_of(store: Store, study: Mapping[str, Any]) -> Board:
             axis in _ON_A_LOG_SCALE,
         )
         for task, metric, said in _metrics(store, study)
-        for group in study["groups"]
+        for group, languages in study["groups"].items()
+        if scored(task, languages)
         for axis in varied
     ]
     results = dict.fromkeys(point.y for point in points)
     return Board(
         title=str(study["name"]),
-        question=study["question"],
+        question=str(study.get("question", "")),
         tag=study_tag(study["name"]),
         points=tuple(points),
         group_by=(*varied, *(name for name in others if name in ("kind", "width", "layers"))),
@@ -110,8 +123,8 @@ def _metrics(store: Store, study: Mapping[str, Any]) -> list[tuple[str, str, str
     """Task, metric and its words: bits per byte, and what else the runs were scored in so far."""
     found = {("heldout", "bits_per_byte"): HEADLINES["bits_per_byte"]}
     for run in study["runs"]:
-        for record in read_lines(store.run(run) / "records.jsonl"):
-            task, metric = str(record["task"]), str(record["metric"])
+        for record in records_in(store.run(run)):
+            task, metric = record["task"], record["metric"]
             if metric in HEADLINES and task not in ("heldout", "training"):
                 found[task, metric] = f"{task} {HEADLINES[metric]}"
     return [(task, metric, said) for (task, metric), said in found.items()]

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import read_or_empty
-from harness.store import SCHEMA, Store, digest, read_json, write_json
+from harness.store import SCHEMA, Store, digest, write_json
+from harness.track.files import described
 
 FILE = "track.json"
 JOB_TYPE = "pretrain"
@@ -35,13 +36,22 @@ class Identity:
 
     @classmethod
     def of(cls, folder: Path) -> Identity:
-        """Of a run's or another folder; a new life where there is none yet."""
-        told = read_or_empty(folder / FILE)
-        if told:
-            return cls(folder, int(told["generation"]), str(told["life"]), str(told["place"]))
+        """Of a run's or another folder; a new life, written down, where there is none yet. Who holds the lease of
+        feeding alone may ask, or two would give it two lives."""
+        if known := cls.known(folder):
+            return known
         fresh = cls(folder, 1, uuid.uuid4().hex[:16], "")
         fresh.keep()
         return fresh
+
+    @classmethod
+    def known(cls, folder: Path) -> Identity | None:
+        """What the file says now; None where there is none, or none that is whole."""
+        told = read_or_empty(folder / FILE)
+        generation, life, place = (told.get(name) for name in ("generation", "life", "place"))
+        if isinstance(generation, int) and isinstance(life, str) and isinstance(place, str):
+            return cls(folder, generation, life, place)
+        return None
 
     def keep(self, **more: Any) -> None:
         """Write it down, with what else the file holds."""
@@ -89,9 +99,10 @@ class Card:
 
 
 def card_of(store: Store, run: str, studies: Iterable[Mapping[str, Any]]) -> Card:
-    """`studies`: the frozen studies of the root, of which those that hold the run give it a tag each."""
-    described = read_json(store.run(run) / "run.json")
-    axes, science, origin = described["axes"], described["science"], described["origin"]
+    """`studies`: the frozen studies of the root, of which those that hold the run give it a tag each. Raises BadInput
+    for a run.json that is not whole."""
+    told = described(store, run)
+    axes, science, origin = told["axes"], told["science"], told["origin"]
     holding = sorted(study["name"] for study in studies if run in study["runs"])
     languages = axes["languages"]
     plain = {name: value for name, value in axes.items() if name != "languages" and not isinstance(value, dict | list)}

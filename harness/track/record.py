@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import EXIT, attempt_folders, read_or_empty
-from harness.store import Store, digest, read_json
+from harness.store import Store, digest
+from harness.track.files import described
 from harness.track.identity import Card, card_of
 from harness.track.rows import RECORD, Row, rows_of, summary_of, whole_groups
 from harness.track.studies import groups_of
@@ -41,13 +42,14 @@ class Source:
 
     @classmethod
     def of(cls, store: Store, run: str, studies: Sequence[Mapping[str, Any]]) -> Source:
-        """`studies`: the frozen studies of the root."""
-        axes = read_json(store.run(run) / "run.json")["axes"]
+        """`studies`: the frozen studies of the root. Raises BadInput for a run.json that is not whole."""
+        axes = described(store, run)["axes"]
         card = card_of(store, run, studies)
         groups = whole_groups(groups_of(store, card.study), axes["languages"])
         return cls(store.run(run), card, groups, int(axes["steps"]))
 
     def record(self) -> Record:
+        """As the files are now. Raises BadInput for one that is not whole."""
         rows = rows_of(self.folder, self.groups, self.steps)
         summary = summary_of(self.folder, self.groups, self.steps)
         summary[DIGEST] = digest([asdict(self.card), [asdict(row) for row in rows], summary])

@@ -7,7 +7,6 @@ step that was done twice (after a requeue, or when a run went back) is shown as 
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import read_or_empty
-from harness.store import read_lines
+from harness.track.files import line_of, passed_over, records_in, whole_number
 
 AXES = ("tokens", "step")
 """What the panels are drawn over. Steps of two batch sizes are no common measure, tokens are: they come first."""
@@ -33,6 +32,8 @@ _NAMES = {
 }
 """Fields of a line of metrics, by what they are called in W&B."""
 ATTEMPT, RETURNS = "events/attempt", "events/rollbacks"
+HELDOUT = "heldout"
+FINE_TUNED_IN = "en"
 RECORD = "record/"
 """Before what the summary says of the record as a whole."""
 
@@ -48,13 +49,16 @@ class Metrics:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / "metrics.jsonl"
-        self._offset, self._rest = 0, b""
+        self._offset, self._rest, self._lines = 0, b"", 0
         self.step = 0
         """Of the last row."""
         self.tokens = 0
 
     def more(self) -> list[Row]:
-        """Rows of the lines that are new, whole, and of a step that was not seen before."""
+        """Rows of the lines that are new, whole, and of a step that was not seen before.
+
+        Raises BadInput for a whole line that is none of metrics.
+        """
         try:
             with self._path.open("rb") as stream:
                 if stream.seek(0, 2) < self._offset:  # a torn line was taken away by the next attempt
@@ -69,23 +73,20 @@ class Metrics:
         return [row for line in lines if (row := self._row(line)) is not None]
 
     def _row(self, line: bytes) -> Row | None:
-        try:
-            told: dict[str, Any] = json.loads(line)
-            step, attempt = int(told["step"]), int(told["attempt"])
-        except (ValueError, KeyError, TypeError):
-            return None
+        self._lines += 1
+        told = line_of(self._path, self._lines, line)
+        step, attempt = (whole_number(self._path, self._lines, told, name) for name in ("step", "attempt"))
         if step <= self.step:
             return None
-        self.step, self.tokens = step, int(told.get("tokens", 0))
+        self.step, self.tokens = step, whole_number(self._path, self._lines, told, "tokens", 0)
         data: dict[str, Any] = {"step": step, "tokens": self.tokens, ATTEMPT: attempt, RETURNS: self._returns(step)}
         data |= {name: told[field] for field, name in _NAMES.items() if field in told}
-        data |= {f"epochs/{language}": passed for language, passed in told.get("epochs", {}).items()}
+        data |= {f"epochs/{language}": passed for language, passed in (told.get("epochs") or {}).items()}
         return Row(step, {name: value for name, value in data.items() if _finite(value)})
 
     def _returns(self, step: int) -> int:
         """How often the run had gone back on its way to this step."""
-        windows = read_or_empty(self._folder / "returns.json").get("passed_over", ())
-        return sum(stop <= step for _, stop in windows)
+        return sum(stop <= step for _, stop in passed_over(self._folder))
 
 
 def _finite(value: Any) -> bool:
@@ -100,7 +101,7 @@ def whole_groups(groups: Mapping[str, Sequence[str]], languages: Sequence[str]) 
 def evaluation_rows(folder: Path, groups: Mapping[str, Sequence[str]], steps: int, tokens: int) -> list[Row]:
     """A row for each stage that is scored, in the order in which they came."""
     stages: dict[str, list[dict[str, Any]]] = {}
-    for record in read_lines(folder / "records.jsonl"):
+    for record in records_in(folder):
         if record["task"] != "training":
             stages.setdefault(str((record.get("details") or {}).get("stage", record["task"])), []).append(record)
     return [
@@ -109,21 +110,27 @@ def evaluation_rows(folder: Path, groups: Mapping[str, Sequence[str]], steps: in
     ]
 
 
+def scored(task: str, languages: Sequence[str]) -> list[str]:
+    """Those of a group's languages that a mean of a task is over: not the one in which the model was fine-tuned for it,
+    whose score is no zero-shot one (as in `analysis.statistics`)."""
+    return [language for language in languages if task == HELDOUT or language != FINE_TUNED_IN]
+
+
 def scores(records: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Values by `task/metric/language`, and means over groups by `task_groups/metric/group`.
 
-    A mean is over those languages of a group that the task scores; `groups` are `whole_groups` of the run.
+    A mean is over those of a group's languages (`scored`) that the task has a record of; there is none where one of
+    their values is no number. `groups` are `whole_groups` of the run.
     """
-    by_metric: dict[tuple[str, str], dict[str, float]] = {}
+    by_metric: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
-        if _finite(record["value"]):
-            key = (str(record["task"]), str(record["metric"]))
-            by_metric.setdefault(key, {})[str(record["language"])] = float(record["value"])
+        by_metric.setdefault((record["task"], record["metric"]), {})[record["language"]] = record.get("value")
     found: dict[str, float] = {}
     for (task, metric), values in by_metric.items():
-        found |= {f"{task}/{metric}/{language}": value for language, value in values.items()}
+        found |= {f"{task}/{metric}/{language}": float(value) for language, value in values.items() if _finite(value)}
         for group, languages in groups.items():
-            if inside := [values[language] for language in languages if language in values]:
+            inside = [values[language] for language in scored(task, languages) if language in values]
+            if inside and all(map(_finite, inside)):
                 found[f"{task}_groups/{metric}/{group}"] = statistics.fmean(inside)
     return found
 
@@ -136,12 +143,12 @@ def rows_of(folder: Path, groups: Mapping[str, Sequence[str]], steps: int) -> li
 
 def summary_of(folder: Path, groups: Mapping[str, Sequence[str]], steps: int) -> dict[str, Any]:
     """The final records, and where the run stands. What stands in the history's last row is kept by W&B itself."""
-    records = read_lines(folder / "records.jsonl")
+    records = records_in(folder)
     found: dict[str, Any] = scores([record for record in records if record["task"] != "training"], groups)
     found |= {
         f"training/{record['metric']}/{record['language']}": record["value"]
         for record in records
-        if record["task"] == "training"
+        if record["task"] == "training" and _finite(record.get("value"))
     }
     metrics = Metrics(folder)
     metrics.more()

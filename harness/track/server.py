@@ -80,10 +80,15 @@ def settle(
     """The generation under which this run is, or will be, on the server, and what the server has of it.
 
     A generation that was deleted there, or that another folder's run has, is passed by with one sentence.
+
+    `seen`: answers of `look` from a while ago, before the lease of feeding was held: that a run is missing, or is of
+    another life, is asked again, for a feeder may have opened it since.
     """
     while True:
         name = wandb_id(card.study, card.run, identity.generation)
-        there = seen[name] if seen is not None and name in seen else server.look([name])[name]
+        there = seen.get(name) if seen is not None else None
+        if there is None or there.life != identity.life:
+            there = server.look([name])[name]
         if there is None and identity.place != server.place:
             return identity, None
         if there is not None and there.life == identity.life:
@@ -110,10 +115,7 @@ def open_online(
     finish_seconds: float,
     seen: Mapping[str, Seen | None] | None = None,
 ) -> Session:
-    """Open the run on the server, as the generation that it takes. Raises Unavailable.
-
-    `seen`: answers of `look` that hold still.
-    """
+    """Open the run on the server, as the generation that it takes. Raises Unavailable. `seen`: as in `settle`."""
     while True:
         identity, _ = settle(server, card, identity, say, seen)
         name = wandb_id(card.study, card.run, identity.generation)

@@ -32,7 +32,7 @@ def send_study(
     folder = store.root / "track" / str(study["name"])
     folder.mkdir(parents=True, exist_ok=True)
     whole = digest({name: file_digest(path) for name, path in files.items()})
-    config = {name: study[name] for name in ("question", "profile", "corpus", "findings", "command")}
+    config = {name: study.get(name) for name in ("question", "profile", "corpus", "findings", "command")}
     card = Card(
         study=str(study["name"]),
         run=RUN,
@@ -41,7 +41,7 @@ def send_study(
         job_type=JOB_TYPE,
         tags=(study_tag(study["name"]),),
         config=config | {"study": study["name"], "runs": len(study["runs"])},
-        notes=str(study["question"]),
+        notes=str(study.get("question", "")),
     )
     identity, there = settle(server, card, Identity.of(folder), say)
     if there is not None and there.summary.get(DIGEST) == whole and there.state == "finished":

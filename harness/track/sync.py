@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.launch.attempts import read_or_empty
 from harness.store import Store, lease
+from harness.track.files import described
 from harness.track.identity import FILE, Identity, wandb_id
 from harness.track.offline import FOLDER, begin, commit
 from harness.track.record import DIGEST, Record, Source
@@ -17,6 +18,7 @@ from harness.track.server import Seen, Server, open_online, settle
 from harness.track.session import Session, Unavailable
 from harness.track.settings import Tracking
 from harness.track.studies import frozen_studies
+from sweeps.errors import BadInput
 
 FINISH_SECONDS = 300.0
 
@@ -36,16 +38,11 @@ def sync_runs(
 ) -> Iterator[Outcome]:
     """Each run in turn. `server` is None where W&B's files are written instead (`tracking.mode` is offline)."""
     studies = frozen_studies(store)
-    begun = [run for run in runs if (store.run(run) / "metrics.jsonl").exists()]
-    sources = {run: Source.of(store, run, studies) for run in begun}
     seen: dict[str, Seen | None] = {}
     if server is not None:
-        known = {run: Identity.of(source.folder) for run, source in sources.items()}
-        seen = server.look(
-            wandb_id(sources[run].card.study, run, identity.generation) for run, identity in known.items()
-        )
+        seen = server.look(name for run in runs if (name := _expected(store, run)))
     for run in runs:
-        if run not in sources:
+        if not (store.run(run) / "metrics.jsonl").exists():
             yield Outcome(run, "not begun")
             continue
         with lease(store.run(run) / "track", wait=False) as mine:
@@ -53,13 +50,23 @@ def sync_runs(
                 yield Outcome(run, "being fed")
                 continue
             try:
-                record = sources[run].record()
+                source = Source.of(store, run, studies)
+                record = source.record()
                 if server is None:
-                    yield _to_files(sources[run], record, tracking, say)
+                    yield _to_files(source, record, tracking, say)
                 else:
-                    yield _to_server(sources[run], record, server, seen, say)
-            except Unavailable as error:
+                    yield _to_server(source, record, server, seen, say)
+            except (Unavailable, BadInput) as error:
                 yield Outcome(run, "failed", str(error))
+
+
+def _expected(store: Store, run: str) -> str:
+    """The id under which the server may have a run; "" where nobody has ever fed it, or its run.json is not whole."""
+    known = Identity.known(store.run(run))
+    try:
+        return wandb_id(described(store, run)["origin"]["study"], run, known.generation) if known else ""
+    except BadInput:  # said when its turn comes
+        return ""
 
 
 def _to_server(

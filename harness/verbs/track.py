@@ -24,13 +24,19 @@ _NONE = "W&B has no key on this machine"
 NO_KEY = f"{_NONE}: `wandb login` stores one, WANDB_API_KEY gives one; WANDB_MODE=offline does without"
 
 
-def _chosen(store: Store, options: Namespace) -> list[dict[str, Any]]:
+def _chosen(store: Store, options: Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    """The study that was named, or all of the root, and a sentence for each that cannot be read."""
     if options.study:
-        return [frozen_study(store, study_name(store, options))]
-    found = frozen_studies(store)
+        return [frozen_study(store, study_name(store, options))], []
+    problems: list[str] = []
+    found = frozen_studies(store, problems.append)
     if not found:
-        raise BadInput(f"nothing was submitted yet under {store.root}: babelscale submit STUDY comes first")
-    return found
+        raise BadInput(
+            problems[0]
+            if problems
+            else f"nothing was submitted yet under {store.root}: babelscale submit STUDY comes first"
+        )
+    return found, problems
 
 
 def _tracking(study: dict[str, Any]) -> Tracking:
@@ -51,7 +57,9 @@ def sync(options: Namespace) -> int:
     from harness.track.sync import Outcome, sync_runs
 
     store = Store(options.root, create=False)
-    studies = _chosen(store, options)
+    studies, unread = _chosen(store, options)
+    for problem in unread:
+        _say(f"left out: {problem}")
     scratch = Path(tempfile.mkdtemp(prefix="babelscale-wandb-"))
     quieten(scratch)
     outcomes: dict[str, Outcome] = {}
@@ -89,7 +97,7 @@ def sync(options: Namespace) -> int:
         console.print(", ".join(f"{count} {did}" for did, count in sorted(counts.items())), highlight=False)
         if set(counts) <= {"unchanged", "not begun"} and not studies_sent:
             console.print("W&B has all of it already: nothing was sent")
-    return int(counts["failed"] > 0)
+    return int(counts["failed"] > 0 or bool(unread))
 
 
 def _results(store: Store, study: str) -> dict[str, Path]:
@@ -122,7 +130,7 @@ def dashboard(options: Namespace) -> int:
     from harness.track.server import Server
 
     store = Store(options.root, create=False)
-    (study,) = _chosen(store, options)
+    study = frozen_study(store, study_name(store, options))
     scratch = Path(tempfile.mkdtemp(prefix="babelscale-wandb-"))
     quieten(scratch)
     try:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from analysis.completeness import cell_states
+from analysis.curves import read_curves
 from analysis.records import (
     COLUMNS,
     TABLE_SCHEMA,
@@ -21,6 +25,7 @@ from analysis.records import (
     read_parquet,
     write_parquet,
 )
+from analysis.report.attempts import made
 from sweeps.errors import BadInput
 
 
@@ -143,6 +148,25 @@ def test_the_loss_curve_keeps_the_newest_attempt_and_survives_a_cut_last_line(tm
     assert curve["step"].tolist() == [100, 200, 300]
     assert curve["loss"].tolist() == [5.0, 4.1, 3.8]
     assert read_metrics(tmp_path / "none").empty
+
+
+def test_numbers_that_nothing_holds_are_named_with_their_file(store: Any) -> None:
+    store.grid(ks=(2,), widths=(64,), seeds=2)
+    run, other = store.ids
+    study = load_study(store.root, store.study())
+    _append(store, run, n=10**20)
+    with pytest.raises(BadInput, match=r"record \d+: n is 1000+, not a whole number; evaluate the run again"):
+        collect(store.root, study)
+    folder = store.root / "runs" / other
+    (folder / "metrics.jsonl").write_text('{"attempt": 1, "step": 1}\n{"attempt": null, "step": 1}\n', "utf-8")
+    with pytest.raises(BadInput, match=r"metrics\.jsonl: every line needs attempt and step as numbers"):
+        read_curves(store.root, [other])
+    # A witness that says nothing of use is passed over.
+    (folder / "done.json").write_text('{"tasks": 3, "train_seconds": "abc", "branch": 2, "device": 5}', "utf-8")
+    (folder / "heartbeat.json").write_text('{"step": "x", "time": []}', "utf-8")
+    (told,) = [one for one in made(store.root, study) if one.run == other]
+    assert math.isnan(told.train_seconds) and told.done and told.taken == 0
+    assert len(cell_states(store.root, study, collect(store.root, replace(study, runs=(other,))))) == 1
 
 
 def test_analysis_loads_neither_torch_nor_the_harness_and_drawing_only_when_it_draws() -> None:
