@@ -103,7 +103,8 @@ def alpha_axis(df: pd.DataFrame) -> Slice:
 
 
 def plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) -> Slice:
-    """The runs that differ in `axes` (and seed) only, out of all such sets the one with most cells, then most runs.
+    """The runs that differ in `axes` (and seed) only, out of all such sets the one with most cells, then most runs,
+    then most text, then the alphas nearest to the paper's 0.3.
 
     follow: what may move along with the axes because the study derives it (width at a constant total).
     """
@@ -119,7 +120,11 @@ def plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str] = ()) 
         .groupby("code")
         .agg(cells=("cell", "nunique"), runs=("cell", "size"))
     )
-    best = sizes.sort_values(["cells", "runs"], ascending=False, kind="stable").index[0]
+    first = runs.groupby(code)[["text_bytes", "alpha", "tokenizer_alpha"]].first()
+    sizes["off"] = (first["alpha"] - 0.3).abs() + (first["tokenizer_alpha"] - 0.3).abs().fillna(0)
+    sizes["text"] = first["text_bytes"]
+    order = ["cells", "runs", "text", "off"]
+    best = sizes.sort_values(order, ascending=[False, False, False, True], kind="stable").index[0]
     kept = runs[code == best]
     left_out = len(runs) - len(kept)
     cautions = (_left_out(left_out, kept.iloc[0], telling(runs, still)),) if left_out else ()
@@ -153,7 +158,10 @@ def counts_plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str]
 def _one_policy(runs: pd.DataFrame, cell: list[str]) -> tuple[pd.DataFrame, str]:
     """The runs of the policy with most cells, then most runs, then most languages; and what it is."""
     of = runs["tokenizer_languages"].fillna(-1)
-    policies = [(f"one of {t:.0f} languages", runs[of == t]) for t in sorted(of.unique(), reverse=True)]
+    policies = [
+        (f"one of {t:.0f} languages" if t > 0 else "one that was not recorded", runs[of == t])
+        for t in sorted(of.unique(), reverse=True)
+    ]
     policies.append(("one of each run's own languages", runs[of == runs["K"]]))
     words_, kept = max(policies, key=lambda pair: (len(pair[1][cell].drop_duplicates()), len(pair[1])))
     return kept, words_

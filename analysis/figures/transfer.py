@@ -37,14 +37,17 @@ def data(df: pd.DataFrame, study: Study) -> pd.DataFrame:
         return lines.nothing("no pair of languages was run beside a model of one of the two alone")
     by_width = table.groupby(["target", "source", "width", "seed"])["gain"].mean().unstack("seed")
     widths = sorted(table["width"].unique())
-    parts, lacking, used = [], {}, set()
-    for pair, here in by_width.groupby(["target", "source"], sort=True):
+    ragged = by_width.isna().any(axis="columns").groupby(level=["target", "source"]).transform("any")
+    ragged |= by_width.groupby(level=["target", "source"]).transform("size") < len(widths)
+    whole = by_width[~ragged].groupby(level=["target", "source"]).mean().stack().rename("value").reset_index()
+    parts, lacking, used = [whole], {}, set(widths if len(whole) else [])
+    for pair, here in by_width[ragged].groupby(["target", "source"], sort=True):
         held = _common(here.droplevel(["target", "source"]).dropna(axis="columns", how="all"))
         lacking[pair] = ",".join(str(width) for width in widths if width not in held.index)
         used |= set(held.index)
         parts.append(held.mean().dropna().rename("value").reset_index().assign(target=pair[0], source=pair[1]))
     points = lines.summarise(pd.concat(parts, ignore_index=True), ["target", "source"])
-    points["lacking"] = [lacking[pair] for pair in zip(points["target"], points["source"], strict=True)]
+    points["lacking"] = [lacking.get(pair, "") for pair in zip(points["target"], points["source"], strict=True)]
     points["clear"] = (points["low"] > 0) | (points["high"] < 0)
     for side in ("target", "source"):
         points[f"{side}_family"] = [LANGUAGES[_code(c)].family for c in points[side]]

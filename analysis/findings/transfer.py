@@ -22,29 +22,34 @@ _RUN = ["run", "seed", "languages", "K", "width", "steps"]
 
 
 def alone_and_shared(df: pd.DataFrame) -> Slice:
-    """The runs that differ in languages and in what follows them; one set of the most languages, that of most runs;
-    each set with one vocabulary.
+    """The runs of F16: models of one language and those of the most languages (one set of them, that of most runs).
 
-    Of several the largest that models of one language and the largest model both have, else that of most runs.
+    Where both sides were run at one vocabulary, all are of that: of several the one at which most languages have both
+    models with one seed, then the larger. Else each set of languages has the vocabulary of most of its runs.
     """
     part = _one_shared(plane(df, ["K", "languages", "vocabulary", "tokenizer_languages"]))
     if part.rows.empty:
         return part
     runs = part.rows.drop_duplicates("run")
-    options = runs.groupby(["languages", "vocabulary", "tokenizer_languages"], dropna=False).size()
-    if options.groupby("languages").size().max() < 2:
-        return part
-    one, most = (set(runs.loc[runs["K"] == k, "vocabulary"]) for k in (1, runs["K"].max()))
-    table = options.rename("runs").reset_index()
-    table["both"] = table["vocabulary"].isin(one & most)
-    table["shared"] = table["vocabulary"].where(table["both"], 0)
-    order = ["both", "shared", "runs", "vocabulary", "tokenizer_languages"]
-    chosen = table.sort_values(order).groupby("languages").tail(1)
-    kept = runs.merge(chosen[["languages", "vocabulary", "tokenizer_languages"]])
+    most = runs["K"].max()
+    both = _both_sides(runs[runs["K"] == 1], runs[runs["K"] == most])
+    common = max(both, key=lambda v: (both[v], v), default=None)
+    kept = runs if common is None else runs[(runs["vocabulary"] == common) | ~runs["K"].isin([1, most])]
+    options = kept.groupby(["languages", "vocabulary", "tokenizer_languages"], dropna=False).size().rename("runs")
+    table = options.reset_index().sort_values(["runs", "vocabulary", "tokenizer_languages"])
+    kept = kept.merge(table.groupby("languages").tail(1)[["languages", "vocabulary", "tokenizer_languages"]])
     out = len(runs) - len(kept)
+    if not out:
+        return part
     text = f"runs of a further vocabulary or tokenizer of the same languages are left out here ({out})"
     rows = part.rows[part.rows["run"].isin(kept["run"])]
     return replace(part, rows=rows, cautions=(*part.cautions, text), out=part.out + out)
+
+
+def _both_sides(alone: pd.DataFrame, shared: pd.DataFrame) -> dict[int, int]:
+    """Vocabularies of both sides -> with how many (language, seed) both models were run."""
+    pairs = alone[["languages", "vocabulary", "seed"]].merge(shared[["vocabulary", "seed"]].drop_duplicates())
+    return {int(v): len(own.drop_duplicates()) for v, own in pairs.groupby("vocabulary")}
 
 
 def _one_shared(part: Slice) -> Slice:
@@ -196,16 +201,26 @@ def _common(by_seed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _even(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The gains that all seeds have, and what a reader must know of the others. A seed that has fewer than half of all
-    pairs at all widths has hardly begun, and is left out."""
+    """The gains of those pairs that all seeds have at all widths, and what a reader must know of the others; of one
+    width where no kin and other pairs have all. A seed that has fewer than half of the gains has hardly begun, and is
+    left out. Raises Absent where nothing is common."""
     cell = ["target", "source", "width"]
     common = _common(table.groupby([*cell, "seed"]).size().unstack("seed"))
-    kept = table[table["seed"].isin(common.columns) & pd.MultiIndex.from_frame(table[cell]).isin(common.index)]
+    seeds = table[table["seed"].isin(common.columns)]
+    cells = seeds.drop_duplicates(cell).set_index(cell)["kin"]
+    by_width = cells[cells.index.isin(common.index)].unstack("width")
+    whole = by_width.dropna()
+    if whole.iloc[:, :1].stack().nunique() < 2:
+        width = max(by_width.columns, key=lambda w: (by_width[w].nunique(), by_width[w].count()), default=None)
+        whole = by_width[[width]].dropna() if width is not None else by_width
+        if whole.stack().nunique() < 2:
+            why = "no width has pairs of both kinds that were finished in every seed"
+            raise Absent(why, "the same pairs, kin and others, with every seed")
+    pairs = pd.MultiIndex.from_frame(seeds[["target", "source"]])
+    kept = seeds[pairs.isin(whole.index) & seeds["width"].isin(whole.columns)]
     if len(kept) == len(table):
         return table, ()
-    if kept["kin"].nunique() < 2:
-        return table, ("the seeds were run on different pairs or widths: a seed's mean is over its own",)
-    out = f"gains of a pair at a width that not all seeds have are left out ({len(table) - len(kept)} of {len(table)})"
+    out = f"gains that not all seeds and widths have are left out ({len(table) - len(kept)} of {len(table)})"
     return kept, (out,)
 
 

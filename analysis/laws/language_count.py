@@ -22,6 +22,9 @@ from analysis.laws.forms import CHINCHILLA, LANGUAGE_COUNT, levels, without
 from analysis.laws.held_out import Score, compare, scores
 from analysis.statistics import BITS, Interval, Outcome, final, scored
 
+_FOLLOW = ["vocabulary", "batch_tokens"]
+"""What a study may derive from the language count or the size."""
+
 
 @dataclass(frozen=True)
 class LanguageCountLaw:
@@ -70,15 +73,24 @@ class LanguageCountLaw:
 
 def comparable(df: pd.DataFrame) -> Slice:
     """The runs that differ in what the law knows (K, size, tokens) and in alpha, which it is told by D; and in a
-    vocabulary or batch that follows from these."""
-    known = ["width", "layers", "steps", "alpha", "sampling"]
-    runs = df.drop_duplicates("run")
-    cells = runs.groupby(["K", "width", "layers", "steps"])
-    follow = [name for name in ("vocabulary", "batch_tokens") if len(runs) and cells[name].nunique().max() == 1]
-    part = counts_plane(df, known, follow=follow)
-    moving = [name for name in follow if part.rows[name].nunique() > 1]
-    also = tuple(f"not only what the law knows differs between these runs: so does {words(name)}" for name in moving)
-    return replace(part, cautions=(*part.cautions, *also))
+    vocabulary or batch that follows from these: of several of one K, size and length, the one of most runs in all."""
+    part = counts_plane(df, ["width", "layers", "steps", "alpha", "sampling"], follow=_FOLLOW)
+    if part.rows.empty:
+        return part
+    runs = part.rows.drop_duplicates("run")
+    usual = runs.groupby(_FOLLOW)["run"].transform("size")
+    ranked = runs.assign(_usual=usual).sort_values(["_usual", *_FOLLOW], kind="stable")
+    chosen = ranked.groupby(["K", "width", "layers", "steps"]).tail(1)[["K", "width", "layers", "steps", *_FOLLOW]]
+    kept = runs.merge(chosen)
+    out = len(runs) - len(kept)
+    cautions = list(part.cautions)
+    if out:
+        cautions.append(f"runs of a further vocabulary or batch at one K, size and length are left out here ({out})")
+    for name in _FOLLOW:
+        if kept[name].nunique() > 1:
+            cautions.append(f"not only what the law knows differs between these runs: so does {words(name)}")
+    rows = part.rows[part.rows["run"].isin(kept["run"])] if out else part.rows
+    return replace(part, rows=rows, cautions=tuple(cautions), out=part.out + out)
 
 
 def law_points(

@@ -11,7 +11,7 @@ from analysis.laws.fit import RESAMPLES, LawAbsent
 from analysis.laws.forms import VOCABULARY
 from analysis.laws.language_count import LanguageCountLaw, fit_language_count
 from analysis.laws.sampling import SamplingLaw, fit_sampling
-from analysis.laws.vocabulary import Vertex, best_share, best_vocabulary, comparable, fit_vocabulary, vertices
+from analysis.laws.vocabulary import BEYOND, Vertex, best_share, best_vocabulary, comparable, fit_vocabulary, vertices
 from analysis.records import Study
 from analysis.statistics import BITS, Interval
 
@@ -99,6 +99,12 @@ def _vocabulary(df: pd.DataFrame, core: tuple[str, ...]) -> LawSummary:
         f"K = {v.K}, width {v.width}: no interval, for the losses may as well lie on a straight line"
         for v in found
         if v.inside and v.replicated and np.isnan(v.best.low)
+    ]
+    cautions += [
+        f"K = {v.K}, width {v.width}: the interval reaches farther than {BEYOND:g} times beyond what was run, and is "
+        "cut there"
+        for v in found
+        if v.cut
     ]
     cautions += comparable(df).cautions
     try:

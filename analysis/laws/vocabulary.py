@@ -18,6 +18,9 @@ from analysis.laws.fit import RESAMPLES, Fit, LawAbsent, fit, trunk_of
 from analysis.laws.forms import VOCABULARY, Array
 from analysis.statistics import Interval, Outcome, final, run_means, scored, t_quantile
 
+BEYOND = 4.0
+"""Times the largest V that was run, or a part of the smallest: farther the parabola is not believed."""
+
 
 @dataclass(frozen=True)
 class Vertex:
@@ -36,6 +39,8 @@ class Vertex:
     vocabularies: tuple[int, ...]
     replicated: bool
     """Whether every V has two runs or more."""
+    cut: bool
+    """Whether an end of the interval lies more than `BEYOND` times beyond the V that were run: it is put there."""
 
 
 def comparable(df: pd.DataFrame) -> Slice:
@@ -63,9 +68,12 @@ def vertices(df: pd.DataFrame, languages: Sequence[str], outcome: Outcome) -> li
         best, inside = _vertex(x, y)
         replicated = bool(cell["vocabulary"].value_counts().min() > 1)
         low, high = _vertex_interval(x, y) if inside and replicated else (np.nan, np.nan)
+        farthest = (np.log(levels[0] / BEYOND), np.log(levels[-1] * BEYOND))
+        cut = bool(low < farthest[0] or high > farthest[1])
+        low, high = np.clip((low, high), *farthest)
         body = int(cell["body_parameters"].median())
         interval = Interval(float(np.exp(best)), float(np.exp(low)), float(np.exp(high)), len(cell))
-        found.append(Vertex(int(k), int(width), body, interval, inside, tuple(int(v) for v in levels), replicated))
+        found.append(Vertex(int(k), int(width), body, interval, inside, tuple(int(v) for v in levels), replicated, cut))
     if not found:
         raise LawAbsent("no language count and width was run with three vocabularies")
     return found

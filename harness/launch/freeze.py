@@ -110,6 +110,8 @@ def read_frozen(path: Path) -> dict[str, Any]:
         record = read_json(path)
     except ValueError as error:
         raise BadInput(f"{path} is not valid JSON ({error}); {again}") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}); {again}") from error
     told: dict[str, Any] = record if isinstance(record, dict) else {}
     groups = told.get("groups", {})
     whole = told.get("name", path.stem) == path.stem and isinstance(told.get("execution", {}), dict)

@@ -90,10 +90,11 @@ class Feeder:
             commit(self.folder)
             identity.keep(offline=written)
             return
-        from harness.track.server import Server, open_online
+        from harness.track.server import Server, open_online, settle
 
         with tempfile.TemporaryDirectory(prefix="babelscale-wandb-", ignore_cleanup_errors=True) as scratch:
             server = Server(self.tracking)
+            identity, _ = settle(server, card, identity, self.say)
             session = open_online(server, card, identity, Path(scratch), self.say, finish_seconds=FINISH_SECONDS)
             if session.url and not _tries():
                 self.say(f"W&B: {session.url}")

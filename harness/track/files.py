@@ -34,6 +34,8 @@ def described(store: Store, run: str) -> dict[str, Any]:
         raise BadInput(f"{path} is not there: {_AGAIN}") from None
     except ValueError as error:
         raise BadInput(f"{path} is not valid JSON ({error}): {_AGAIN}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     parts = told if isinstance(told, dict) else {}
     axes, science, origin = (parts.get(name) for name in ("axes", "science", "origin"))
     if not (isinstance(axes, dict) and isinstance(science, dict) and isinstance(origin, dict)):
@@ -41,6 +43,10 @@ def described(store: Store, run: str) -> dict[str, Any]:
     for name, kinds in _AXES.items():
         if not isinstance(axes.get(name), kinds):
             raise BadInput(f"{path}: axes.{name} is {axes.get(name)!r}, a {kinds[0].__name__} was expected: {_AGAIN}")
+    if not all(isinstance(code, str) for code in axes["languages"]):
+        raise BadInput(f"{path}: axes.languages is {axes['languages']!r}, a list of codes was expected: {_AGAIN}")
+    if not isinstance(science.get("tokenizer", {}), dict):
+        raise BadInput(f"{path}: science.tokenizer is {science['tokenizer']!r}, an object was expected: {_AGAIN}")
     for name in _ORIGIN:
         if not isinstance(origin.get(name), str):
             raise BadInput(f"{path}: origin.{name} is {origin.get(name)!r}, a text was expected: {_AGAIN}")
@@ -54,6 +60,8 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
         *lines, cut = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if cut and (folder / "done.json").exists():  # it is done once all of them are written
         raise BadInput(_wrong(path, len(lines) + 1, "it is cut short though the run is done"))
     found = []
@@ -87,6 +95,18 @@ def whole_number(path: Path, number: int, told: dict[str, Any], name: str, defau
     return value
 
 
+def parts_of(path: Path, number: int, told: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object in a line, {} where there is none. Raises BadInput for anything else."""
+    value = told.get(name) or {}
+    if not isinstance(value, dict):
+        raise BadInput(_wrong(path, number, f"its {name} is {value!r}, an object was expected"))
+    return value
+
+
+def _unreadable(path: Path, error: OSError) -> BadInput:
+    return BadInput(f"{path} cannot be read ({error.strerror}): see to its owner and mode")
+
+
 def _wrong(path: Path, number: int, what: str) -> str:
     return f"{path}, line {number}: {what}; remove the line or do the run again"
 
@@ -99,5 +119,7 @@ def passed_over(folder: Path) -> list[tuple[int, int]]:
         return [(int(start), int(stop)) for start, stop in windows]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise BadInput(f"{path} does not say what steps were passed over: remove it, or do the run again") from error

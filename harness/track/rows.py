@@ -7,15 +7,16 @@ step that was done twice (after a requeue, or when a run went back) is shown as 
 
 from __future__ import annotations
 
-import math
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import read_or_empty
-from harness.track.files import line_of, passed_over, records_in, whole_number
+from harness.track.files import line_of, parts_of, passed_over, records_in, whole_number
+from sweeps.errors import BadInput
 
 AXES = ("tokens", "step")
 """What the panels are drawn over. Steps of two batch sizes are no common measure, tokens are: they come first."""
@@ -68,6 +69,8 @@ class Metrics:
                 read = stream.read()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise BadInput(f"{self._path} cannot be read ({error.strerror}): see to its owner and mode") from error
         self._offset += len(read)
         *lines, self._rest = (self._rest + read).split(b"\n")
         return [row for line in lines if (row := self._row(line)) is not None]
@@ -79,9 +82,10 @@ class Metrics:
         if step <= self.step:
             return None
         self.step, self.tokens = step, whole_number(self._path, self._lines, told, "tokens", 0)
+        epochs = parts_of(self._path, self._lines, told, "epochs")
         data: dict[str, Any] = {"step": step, "tokens": self.tokens, ATTEMPT: attempt, RETURNS: self._returns(step)}
         data |= {name: told[field] for field, name in _NAMES.items() if field in told}
-        data |= {f"epochs/{language}": passed for language, passed in (told.get("epochs") or {}).items()}
+        data |= {f"epochs/{language}": passed for language, passed in epochs.items()}
         return Row(step, {name: value for name, value in data.items() if _finite(value)})
 
     def _returns(self, step: int) -> int:
@@ -90,7 +94,7 @@ class Metrics:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # also of a whole number of any length
 
 
 def whole_groups(groups: Mapping[str, Sequence[str]], languages: Sequence[str]) -> dict[str, list[str]]:
@@ -119,8 +123,8 @@ def scored(task: str, languages: Sequence[str]) -> list[str]:
 def scores(records: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Values by `task/metric/language`, and means over groups by `task_groups/metric/group`.
 
-    A mean is over those of a group's languages (`scored`) that the task has a record of; there is none where one of
-    their values is no number. `groups` are `whole_groups` of the run.
+    A mean is over those of a group's languages (`scored`) that a benchmark has records of, of held-out text over all;
+    there is none where one of their values is no number. `groups` are `whole_groups` of the run.
     """
     by_metric: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
@@ -129,7 +133,8 @@ def scores(records: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence[s
     for (task, metric), values in by_metric.items():
         found |= {f"{task}/{metric}/{language}": float(value) for language, value in values.items() if _finite(value)}
         for group, languages in groups.items():
-            inside = [values[language] for language in scored(task, languages) if language in values]
+            wanted = scored(task, languages)
+            inside: list[Any] = [values.get(language) for language in wanted if task == HELDOUT or language in values]
             if inside and all(map(_finite, inside)):
                 found[f"{task}_groups/{metric}/{group}"] = statistics.fmean(inside)
     return found

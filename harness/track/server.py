@@ -81,13 +81,14 @@ def settle(
 
     A generation that was deleted there, or that another folder's run has, is passed by with one sentence.
 
-    `seen`: answers of `look` from a while ago, before the lease of feeding was held: that a run is missing, or is of
-    another life, is asked again, for a feeder may have opened it since.
+    `seen`: answers of `look` from a while ago, before the lease of feeding was held: that a run is missing which was
+    here, or is of another life, is asked again, for a feeder may have opened it since.
     """
     while True:
         name = wandb_id(card.study, card.run, identity.generation)
-        there = seen.get(name) if seen is not None else None
-        if there is None or there.life != identity.life:
+        known = seen is not None and name in seen
+        there = seen[name] if seen is not None and known else None
+        if not known or (identity.place == server.place if there is None else there.life != identity.life):
             there = server.look([name])[name]
         if there is None and identity.place != server.place:
             return identity, None
@@ -113,18 +114,16 @@ def open_online(
     say: Callable[[str], None],
     *,
     finish_seconds: float,
-    seen: Mapping[str, Seen | None] | None = None,
 ) -> Session:
-    """Open the run on the server, as the generation that it takes. Raises Unavailable. `seen`: as in `settle`."""
+    """Open the run on the server, as the generation that it takes: `identity` is of `settle`. Raises Unavailable."""
     while True:
-        identity, _ = settle(server, card, identity, say, seen)
         name = wandb_id(card.study, card.run, identity.generation)
         try:
             session = Session.begin(card, name, identity.life, server.tracking, folder, finish_seconds=finish_seconds)
         except Late:
             if server.look([name])[name]:  # it is there by now: the server is slow
                 raise
-            identity = _next(identity, name, "was deleted on the server", say)
+            identity, _ = settle(server, card, _next(identity, name, "was deleted on the server", say), say)
             continue
         identity.accepted(server.place)
         return session

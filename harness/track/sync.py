@@ -38,11 +38,15 @@ def sync_runs(
 ) -> Iterator[Outcome]:
     """Each run in turn. `server` is None where W&B's files are written instead (`tracking.mode` is offline)."""
     studies = frozen_studies(store)
+
+    def begun(run: str) -> bool:
+        return (store.run(run) / "metrics.jsonl").exists()
+
     seen: dict[str, Seen | None] = {}
     if server is not None:
-        seen = server.look(name for run in runs if (name := _expected(store, run)))
+        seen = server.look(name for run in runs if begun(run) and (name := _expected(store, run)))
     for run in runs:
-        if not (store.run(run) / "metrics.jsonl").exists():
+        if not begun(run):
             yield Outcome(run, "not begun")
             continue
         with lease(store.run(run) / "track", wait=False) as mine:
@@ -61,10 +65,10 @@ def sync_runs(
 
 
 def _expected(store: Store, run: str) -> str:
-    """The id under which the server may have a run; "" where nobody has ever fed it, or its run.json is not whole."""
+    """The id under which the server may have a run; "" where its run.json is not whole."""
     known = Identity.known(store.run(run))
     try:
-        return wandb_id(described(store, run)["origin"]["study"], run, known.generation) if known else ""
+        return wandb_id(described(store, run)["origin"]["study"], run, known.generation if known else 1)
     except BadInput:  # said when its turn comes
         return ""
 
@@ -77,7 +81,7 @@ def _to_server(
         return Outcome(record.card.run, "unchanged")
     with tempfile.TemporaryDirectory(prefix="babelscale-wandb-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        session = open_online(server, record.card, identity, folder, say, finish_seconds=FINISH_SECONDS, seen=seen)
+        session = open_online(server, record.card, identity, folder, say, finish_seconds=FINISH_SECONDS)
         _replay(session, record)
     return Outcome(record.card.run, "sent", session.url)
 

@@ -79,7 +79,12 @@ def sync(options: Namespace) -> int:
                 if not options.json and outcome.did in ("sent", "failed"):
                     console.print(f"{outcome.run}: {outcome.did} {outcome.where}", highlight=False, soft_wrap=True)
             if server is not None and is_done(store, study):
-                url = send_study(store, study, _results(store, study["name"]), server, _say)
+                try:
+                    url = send_study(store, study, _results(store, study["name"]), server, _say)
+                except BadInput as error:  # of this study's files: the others have their turn
+                    unread.append(str(error))
+                    _say(f"figures and records of {study['name']} are left out: {error}")
+                    continue
                 if url and not options.json:
                     console.print(
                         f"figures and records of {study['name']}: sent {url}", highlight=False, soft_wrap=True
@@ -95,7 +100,7 @@ def sync(options: Namespace) -> int:
         print(json.dumps({"runs": {run: vars(outcome) for run, outcome in outcomes.items()}, "counts": counts}))
     else:
         console.print(", ".join(f"{count} {did}" for did, count in sorted(counts.items())), highlight=False)
-        if set(counts) <= {"unchanged", "not begun"} and not studies_sent:
+        if set(counts) <= {"unchanged", "not begun"} and not studies_sent and not unread:
             console.print("W&B has all of it already: nothing was sent")
     return int(counts["failed"] > 0 or bool(unread))
 

@@ -13,6 +13,7 @@ import worlds
 
 from analysis.findings import EVIDENCE, NOT_SUPPORTED, RULES, STATEMENTS, SUPPORTED, Verdict, judge
 from analysis.findings.decision import Contrast, Peak
+from analysis.findings.verdict import Absent
 from analysis.statistics import BITS
 
 NOMINAL = dict.fromkeys(RULES, 0.95) | {"F15": 0.90}
@@ -206,7 +207,8 @@ def test_a_half_finished_transfer_study_is_judged_on_what_all_its_seeds_have() -
     sides = [["de,da", "de,ru"], ["ru,uk", "de,hi"]]  # what they share is nothing to judge on
     held = [df[(df["seed"] == n) & ((df["K"] == 1) | df["languages"].isin(pairs))] for n, pairs in enumerate(sides)]
     apart = pd.concat(held, ignore_index=True)
-    assert any("different pairs or widths" in text for text in RULES["F17"](apart, worlds.study("F17"), BITS).cautions)
+    with pytest.raises(Absent, match="finished in every seed"):
+        RULES["F17"](apart, worlds.study("F17"), BITS)
 
 
 def test_of_two_vocabularies_of_one_set_of_languages_one_is_judged() -> None:
@@ -272,3 +274,26 @@ def test_gains_that_have_no_baseline_of_equal_tokens_are_left_out_and_said() -> 
     found = RULES["F17"](df, worlds.study("F17"), BITS)
     assert found.details["pairs"] == 13
     assert any(text.endswith("than the pair are left out (18)") for text in found.cautions)
+
+
+@pytest.mark.parametrize("kin", [True, False])
+def test_two_widths_are_compared_over_the_same_pairs(kin: bool) -> None:
+    """F17 in a world without an effect of width, of whose wide models those of one kind are finished."""
+    df = worlds.table(worlds.GRIDS["F17"], worlds.half("F17"), 3, 0.0, np.random.default_rng(0))
+    some = df[(df["width"] == 32) | (df["K"] == 1) | (df["languages"].isin(worlds.PAIRS[:3]) == kin)]
+    found = RULES["F17"](some, worlds.study("F17"), BITS)
+    assert found.details["widths"] == [32] and found.effect == pytest.approx(0.3)
+    assert any("that not all seeds and widths have are left out" in text for text in found.cautions)
+
+
+def test_a_second_vocabulary_that_has_hardly_begun_changes_no_verdict() -> None:
+    """F16, in a world in which nothing but the vocabulary makes a difference beside the curse."""
+    grid = [*worlds.GRIDS["F16"], *({**cell, "vocabulary": 8000} for cell in worlds.GRIDS["F16"])]
+    df = worlds.table(
+        grid, lambda _, cell: 2.5 + 0.2 * (cell["vocabulary"] == 4000) + 0.1 * (cell["K"] > 1), 3, 0.0,
+        np.random.default_rng(0),
+    )  # fmt: skip
+    begun = df[(df["vocabulary"] == 4000) | (df["K"] > 1) | ((df["languages"] == "en") & (df["seed"] == 0))]
+    found = RULES["F16"](begun, worlds.study("F16"), BITS)
+    assert found.effect == pytest.approx(0.1) and found.seeds == 3 and len(found.details["languages"]) == 4
+    assert RULES["F16"](df, worlds.study("F16"), BITS).effect == pytest.approx(0.1)

@@ -165,6 +165,10 @@ def test_the_interval_of_a_best_vocabulary_holds_it_about_as_often_as_it_says() 
     one, several = worlds.table(grid, truth, 1, 0.005, np.random.default_rng(1)), best(1, 0.005, 2)
     (alone,) = vertices(one, ("en", "sv"), BITS)
     assert math.isnan(alone.best.low) and not alone.replicated and several.replicated
+    weak = [best(seed, 0.03) for seed in range(40)]
+    assert any(v.cut for v in weak)
+    for v in weak:
+        assert math.isnan(v.best.low) or 3000 / 4.001 <= v.best.low <= v.best.mean <= v.best.high <= 24000 * 4.001
 
 
 def test_a_best_vocabulary_at_the_end_of_what_was_run_is_called_one() -> None:
@@ -221,6 +225,10 @@ def test_a_law_of_language_counts_is_fitted_to_runs_of_one_vocabulary_and_tokeni
     follows = df.assign(vocabulary=df["K"] * 1000)
     told = fit_language_count(follows, CORE, resamples=0)
     assert told.fit.runs == law.fit.runs and any("so does vocabulary" in text for text in told.cautions)
+    more = df[(df["K"] == 16) & (df["seed"] == 0)].assign(vocabulary=777)
+    more = more.assign(run=more["run"] + "m")
+    told = fit_language_count(pd.concat([follows, more], ignore_index=True), CORE, resamples=0)
+    assert told.fit.runs == law.fit.runs and told.out == more["run"].nunique(), "one cell more takes nothing away"
     own = df[df["K"] == 2].assign(tokenizer_languages=2)
     own = own.assign(run=own["run"] + "t", value=own["value"] + 0.2)
     told = fit_language_count(pd.concat([df, own], ignore_index=True), CORE, resamples=0)

@@ -63,6 +63,21 @@ def without(key: str) -> Callable[[Path], None]:
     return change
 
 
+def within(part: str, key: str, value: Any) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        told = json.loads(path.read_text("utf-8"))
+        told[part][key] = value
+        path.write_text(json.dumps(told), "utf-8")
+
+    return change
+
+
+def instead(path: Path) -> None:
+    """Something that cannot be read, also by root."""
+    path.unlink()
+    path.mkdir()
+
+
 BROKEN: list[tuple[str, Callable[[Path], None], str]] = [
     ("run.json", cut, "run.json is not valid JSON"),
     ("run.json", Path.unlink, "run.json is not there"),
@@ -74,6 +89,10 @@ BROKEN: list[tuple[str, Callable[[Path], None], str]] = [
     ("metrics.jsonl", in_the_middle, "metrics.jsonl, line 1: it is not valid JSON"),
     ("metrics.jsonl", before('{"step": 1, "attempt": null}'), "metrics.jsonl, line 1: its attempt is None"),
     ("metrics.jsonl", before('{"step": 1, "attempt": 1, "tokens": null}'), "its tokens is None"),
+    ("metrics.jsonl", before('{"step": 1, "attempt": 1, "epochs": 3}'), "its epochs is 3"),
+    ("run.json", within("science", "tokenizer", 3), "science.tokenizer is 3"),
+    ("run.json", within("axes", "languages", ["en", 5]), "a list of codes was expected"),
+    ("records.jsonl", instead, "records.jsonl cannot be read"),
     ("returns.json", lambda path: path.write_text('{"passed_over": [3]}', "utf-8") and None, "passed over"),
 ]
 
@@ -110,6 +129,10 @@ def test_a_line_that_a_kill_cut_short_counts_as_not_written(pair: tuple[Store, l
 def test_a_study_that_cannot_be_read_is_named_and_the_others_are_sent(pair: tuple[Store, list[str]]) -> None:
     store, _ = pair
     torn = store.studies / "torn.json"
+    torn.symlink_to("nowhere")
+    told = babelscale("track", "sync", root=store.root)
+    assert told.returncode == 1 and f"{torn} cannot be read" in " ".join(told.stderr.split()), told.stderr
+    torn.unlink()
     for text, words in (
         ('{"name": "to', "is not valid JSON"),
         ("[1]", "is no whole study"),
@@ -141,6 +164,8 @@ def test_group_means_are_those_of_the_report() -> None:
         assert means(spoilt) == {}
         assert "heldout/bits_per_byte/en" not in scores(spoilt, groups)
     accuracy = [record("intents", "en", 0.9), record("intents", "de", 0.5), record("intents", "sv", 0.4)]
+    assert means(bits[:2]) == {"heldout_groups/bits_per_byte/high": 2.0}, "of held-out text over all of the group"
+    assert means([record("heldout", "en", 10**400, "bits_per_byte")]) == {}
     assert means(accuracy) == {"intents_groups/accuracy/core": pytest.approx(0.45)}
     assert scores(accuracy, groups)["intents/accuracy/en"] == 0.9
 
