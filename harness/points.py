@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import os
+import re
 import socket
 import statistics
 import time
@@ -20,6 +21,7 @@ from models.cost import training_flops_per_token
 from models.sizes import EncoderConfig
 from sweeps.pace import Device, Point, Shape, shape_of
 
+_ATTEMPT = re.compile(rb'"attempt": ?(\d+)')
 MOST_RUNS = 400
 """Newest finished runs that are read: more say no more."""
 
@@ -52,7 +54,7 @@ def _point(folder: Path, done: dict[str, Any], device: Device) -> tuple[Point, f
         attempts = sorted((folder / "attempts").glob("[0-9]*"))
         settings = read_json(attempts[0] / "execution.json")
         run = read_json(folder / "run.json")
-        if len(attempts) != 1 or not done["train_seconds"]:
+        if not done["train_seconds"] or (len(attempts) > 1 and _trained(folder) != {int(attempts[0].name)}):
             return None
         on = str(done.get("device", "cpu")).lower()
         if device.name not in on or (device.name == "cpu" and settings["host"] != socket.gethostname()):
@@ -63,10 +65,17 @@ def _point(folder: Path, done: dict[str, Any], device: Device) -> tuple[Point, f
         config = EncoderConfig(**science["model"])
         parameters = axes["body_parameters"] + axes["embedding_parameters"]
         point = Point(shape, step_flops(config, science), parameters, done["train_seconds"] / steps)
-        whole = _seconds(done["finished"]) - _seconds(settings["started"])
+        # Scored on one more task, a run is done anew, long after.
+        ended = done["finished"] if len(attempts) == 1 else read_json(attempts[0] / "exit.json")["time"]
+        whole = _seconds(ended) - _seconds(settings["started"])
     except (OSError, ValueError, KeyError, IndexError, TypeError, ZeroDivisionError):
         return None  # an older record, or one that is not whole: it tells nothing
     return point, max(0.0, whole - done["train_seconds"])
+
+
+def _trained(folder: Path) -> set[int]:
+    """The attempts that made steps: a later one may only have scored."""
+    return set(map(int, _ATTEMPT.findall((folder / "metrics.jsonl").read_bytes())))
 
 
 def step_flops(config: EncoderConfig, science: dict[str, Any]) -> float:

@@ -51,6 +51,10 @@ path."""
 
 Scalar = bool | int | float | str
 AxisValue = Scalar | list[str]
+Finding = Literal[
+    "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18",
+]  # fmt: skip
+"""The paper's, as `analysis.findings` judges them."""
 Invariant = Literal["same-batch-tokens", "same-evaluation", "nested-languages", "vocabulary-fits"]
 INVARIANTS: tuple[Invariant, ...] = get_args(Invariant)
 
@@ -68,7 +72,7 @@ class Study(Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     question: str
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     corpus: str
     axes: dict[str, list[AxisValue] | None]
     """Axis names (`languages`, `seed`, a short name, or the path of a key of the recipe or of `derive`) to values; null

@@ -59,13 +59,14 @@ def draw_at(
     axes.plot([], [], color=look.colour, linestyle=look.line, marker=look.marker, label=label)
 
 
-def cut_note(points: pd.DataFrame) -> list[str]:
+def cut(points: pd.DataFrame, limits: tuple[float, float]) -> int:
+    """How many intervals run off a panel with these limits of its axis."""
+    return int(((points["low"] < limits[0]) | (points["high"] > limits[1])).sum())
+
+
+def cut_note(count: int) -> list[str]:
     """A note for the figure's foot when some interval is longer than its panel."""
-    if points.empty:
-        return []
-    low, high = span(points["points"], points["low"], points["high"])
-    cut = int(((points["low"] < low) | (points["high"] > high)).sum())
-    return [f"Intervals that run off the panel (few seeds, or seeds far apart): {cut}."] if cut else []
+    return [f"Intervals that run off their panel (few seeds, or seeds far apart): {count}."] if count else []
 
 
 def span(points: Iterable[Sequence[float]], lows: Iterable[float], highs: Iterable[float]) -> tuple[float, float]:

@@ -90,21 +90,21 @@ def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completene
     ends = part.rows[part.rows["K"].isin([1, part.rows["K"].max()])]  # what lies between is no end of a line
     notes = [*lines.about(df, study, state, replace(part, rows=ends)), *lines.one_seed(own)]
     notes += panels.nan_note([part], kinds.values())
-    cuts = [note for name in names for note in lines.cut_note(own[own["outcome"] == name])]
     across = style.abreast(len(names))
     down = math.ceil(len(names) / across)
     most = max(own.groupby("outcome")["language"].nunique())
-    figure = style.blank(
-        style.PAGE if across > 1 else style.COLUMN, down * (1.2 + 0.22 * most) + 0.3, [*notes, *cuts[:1]]
-    )
+    figure = style.blank(style.PAGE if across > 1 else style.COLUMN, down * (1.2 + 0.22 * most) + 0.3)
     axes = list(figure.subplots(down, across, squeeze=False).flat)
+    cut = 0
     for number, (one, name) in enumerate(zip(axes, names, strict=False)):
         _panel(one, points[points["outcome"] == name], kinds[name])
+        cut += lines.cut(own[own["outcome"] == name], one.get_xlim())
         if number % across == 0:
             one.set_ylabel("language")
     for one in axes[len(names) :]:
         one.remove()
     style.legend(figure, across)
+    style.foot(figure, [*notes, *lines.cut_note(cut)])
     return figure
 
 

@@ -175,8 +175,6 @@ def draw(
     notes = _once(note for part in parts.values() for note in lines.unfinished(study, state, part))
     notes += lines.one_seed(own)
     notes += _left_out(df, parts, titles)
-    cuts = [lines.cut_note(own[(own["outcome"] == o) & (own["panel"] == p)]) for o, p in pairs]
-    notes += [note for found in cuts for note in found][:1]
     notes += [*_gaps(own, look, parts), *_absent(own), *nan_note(parts.values(), kinds.values()), *look.notes]
     across = style.abreast(len(rows) if len(columns) == 1 else len(columns))
     cells = [(name, panel) for name in rows for panel in columns]
@@ -185,7 +183,8 @@ def draw(
         cells = [cell for name in rows for cell in [*((name, panel) for panel in columns), *[_NO_PANEL] * blank]]
     down = math.ceil(len(cells) / across)
     labels = len(own[look.by].unique()) if look.by else 1
-    figure, panels = style.grid(down, across, notes=notes, labels=labels + (points["source"] == PAPER).any())
+    figure, panels = style.grid(down, across, labels=labels + (points["source"] == PAPER).any())
+    cut = 0
     for number, (axes, cell) in enumerate(zip(panels, cells, strict=False)):
         name, panel = cell
         if cell == _NO_PANEL:
@@ -197,6 +196,7 @@ def draw(
         here = points[(points["outcome"] == name) & (points["panel"] == panel)]
         beneath = number + across < len(cells) and cells[number + across] in pairs
         _panel(axes, here, look, not (len(columns) > 1 and beneath), _series(own, look, panel))
+        cut += lines.cut(ours(here), axes.get_ylim())
         languages = style.named(
             str(here["languages"].iloc[0]).split(","), room=round(72 / across) if across > 1 else 42
         )
@@ -206,6 +206,7 @@ def draw(
     for axes in panels[len(cells) :]:
         axes.remove()
     style.legend(figure, across)
+    style.foot(figure, [*notes, *lines.cut_note(cut)])
     return figure
 
 

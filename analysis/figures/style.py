@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches: one column of a two-column paper, and the full text."""
 _MOST_COLUMNS = 3
+_FOOT = "foot"
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -94,15 +95,26 @@ def blank(width: float, height: float, notes: Sequence[str] = ()) -> Figure:
     """A figure without panels, `width` by `height` inches and what its notes take at the foot."""
     from matplotlib.figure import Figure
 
-    lines = [line for note in (*notes, *_NOTES.get()) for line in _wrap(note, int(width * 18))]
-    foot = (0.05 + 0.125 * len(lines)) if lines else 0.0
-    figure = Figure(figsize=(width, height + foot), layout="constrained")
-    share = foot / (height + foot)
-    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share), w_pad=0.06, h_pad=0.05)  # type: ignore[union-attr,call-arg]
-    for i, line in enumerate(lines):
-        y = (foot - 0.06 - 0.125 * i) / (height + foot)
-        figure.text(0.06 / width, y, line, fontsize=6.5, color="#444444", va="top", ha="left")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    foot(figure, notes)
     return figure
+
+
+def foot(figure: Figure, notes: Sequence[str]) -> None:
+    """Put notes at a figure's foot in place of those that are there; the panels keep their size."""
+    width, height = (float(size) for size in figure.get_size_inches())
+    engine: Any = figure.get_layout_engine()
+    height *= (engine.get().get("rect") or (0, 0, 1, 1))[3]  # without the notes of before
+    for text in [text for text in figure.texts if text.get_label() == _FOOT]:
+        text.remove()
+    lines = [line for note in (*notes, *_NOTES.get()) for line in _wrap(note, int(width * 18))]
+    room = (0.05 + 0.125 * len(lines)) if lines else 0.0
+    figure.set_size_inches(width, height + room)
+    share = room / (height + room)
+    engine.set(rect=(0, share, 1, 1 - share), w_pad=0.06, h_pad=0.05)
+    for i, line in enumerate(lines):
+        y = (room - 0.06 - 0.125 * i) / (height + room)
+        figure.text(0.06 / width, y, line, fontsize=6.5, color="#444444", va="top", ha="left", label=_FOOT)
 
 
 def language_count_axis(axes: Axes, counts: Sequence[int]) -> None:

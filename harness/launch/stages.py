@@ -34,7 +34,7 @@ def with_those_at_hand(store: Store, study: Study) -> tuple[Study, list[str]]:
     """The study without the optional benchmarks whose files are not there, and a sentence for each of these; the others
     know their files.
 
-    Raises BadInput for one that may not be left out.
+    Raises BadInput for one that may not be left out, and for a folder that holds nothing of its task.
     """
     told, left = [], dict(study.tasks)
     for name, block in study.tasks.items():
@@ -42,6 +42,7 @@ def with_those_at_hand(store: Store, study: Study) -> tuple[Study, list[str]]:
             continue
         missing = missing_path(store, block)
         if not missing:
+            must_hold_its_task(store, name, block)
             left[name] = with_its_files(store, name, block)
             continue
         key, text = missing
@@ -84,6 +85,22 @@ def with_its_files(store: Store, name: str, block: TaskBlock) -> TaskBlock:
                 "out of the folder"
             ) from error
     return block.with_files(digest(held)) if held else block
+
+
+def must_hold_its_task(store: Store, name: str, block: TaskBlock) -> None:
+    """Raises BadInput where the folder of a benchmark holds nothing to score: said now, not after hours of training. A
+    data set of the hub is asked when it is scored."""
+    from harness.evaluate.data import languages_of, scored
+    from harness.evaluate.tasks import task_named
+
+    place = None if block.data.startswith(HUB) else found(store, block.data)
+    if place is None:
+        return
+    if not place.is_dir():
+        raise BadInput(f"tasks.{name}.data: {place} is a file: name the folder of the benchmark's files")
+    task = scored(task_named(str(block.task or name)), place, block.split)
+    if not languages_of(task, place):
+        raise BadInput(f"tasks.{name}.data: {place} holds no language to score: name the folder of the official files")
 
 
 def as_submitted(store: Store, stage: str, values: Mapping[str, Any]) -> None:

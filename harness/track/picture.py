@@ -47,6 +47,8 @@ def _scatter(axes: Any, point: Point, records: Sequence[Record]) -> None:
         ticks = sorted({record.card.config[point.x] for record in there})
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.minorticks_off()
+    if not there:
+        _empty(axes, "no run is scored yet")
     axes.set_title(point.title, fontsize=8, loc="left")
     _plain(axes)
 
@@ -62,7 +64,10 @@ def _curves(axes: Any, by: str, records: Sequence[Record]) -> None:
         axes.plot([], [], color=f"C{number}", label=f"{by} = {value}")
     axes.xaxis.set_major_formatter(lambda tokens, _: f"{tokens / 1e6:g} M")
     axes.set_title("training bits per byte over tokens", fontsize=8, loc="left")
-    axes.legend(fontsize=7, frameon=False)
+    if records:
+        axes.legend(fontsize=7, frameon=False)
+    else:
+        _empty(axes, "no run has begun")
     _plain(axes)
 
 
@@ -73,6 +78,9 @@ def _progress(axes: Any, by: str, records: Sequence[Record]) -> None:
     names = [f"{by} = {value} ({len(runs)})" for value, runs in shares.items()]
     axes.barh(names, [sum(runs) / len(runs) for runs in shares.values()], color="0.6")
     axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the training that is done", fontsize=7)
+    if not records:
+        _empty(axes, "no run has begun")
     axes.set_title("progress (runs)", fontsize=8, loc="left")
     _plain(axes)
 
@@ -80,6 +88,11 @@ def _progress(axes: Any, by: str, records: Sequence[Record]) -> None:
 def _values(by: str, records: Sequence[Record]) -> list[Any]:
     """Of an axis, in order; None (no alpha) last."""
     return sorted({record.card.config[by] for record in records}, key=lambda value: (value is None, value))
+
+
+def _empty(axes: Any, why: str) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", fontsize=8, color="0.4")
 
 
 def _plain(axes: Any) -> None:

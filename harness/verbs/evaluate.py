@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,22 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from harness.branches import WEIGHTS
 from harness.corpus.sources import HUB
 from harness.launch import queue
 from harness.launch.freeze import frozen_study
 from harness.launch.observe import observe
-from harness.launch.stages import PATHS, TOLD, found, keep_stages, missing_path, with_its_files, without_those_replaced
-from harness.store import Store, digest, now, read_json, write_json
+from harness.launch.stages import (
+    PATHS,
+    TOLD,
+    found,
+    keep_stages,
+    missing_path,
+    must_hold_its_task,
+    with_its_files,
+    without_those_replaced,
+)
+from harness.store import Store, digest, now, read_json, read_lines, write_json
 from harness.verbs.look import study_name, those_where
 from harness.verbs.show import console, stderr, watch_study
 from harness.verbs.studies import not_in_slurm, queue_ended
@@ -44,20 +55,61 @@ def evaluate(options: Namespace) -> int:
         raise BadInput(f"the runs of {name} are still going: babelscale watch {name}, then evaluate")
     not_in_slurm(store, name)
     stage = _stage(store, options)
+    trained = [run for run in before["runs"] if (store.run(run) / WEIGHTS).is_file()]
+    if not trained:
+        raise BadInput(f"no run of {name} is trained yet: babelscale submit {name} comes first")
     kept = set(before["evaluate"]) if stage in BUILT_IN else without_those_replaced(store, before["evaluate"], stage)
-    tasks = sorted({*kept, stage})
+    tasks = sorted({*_not_in_vain(store, kept, stage, trained), stage})
     if tasks != before["evaluate"]:
         write_json(store.studies / f"{name}.json", before | {"evaluate": tasks})
-    rows = those_where([observe(store, run, tasks) for run in before["runs"]], options.where)
+    rows = those_where([observe(store, run, tasks) for run in trained], options.where)
     lacking = [row.run for row in rows if row.state != "done"]
     finished = _score(store, name, lacking, options) if lacking else True
     problems = _told(stderr, [store.run(run) / "tasks" / stage for run in lacking])
-    told = {"study": name, "task": options.task, "stage": stage, "scored": len(lacking), "problems": problems}
+    records = {row.run: _records(store, row.run, stage) for row in rows}
+    now_scored = [run for run in lacking if records[run]]
+    untrained = len(before["runs"]) - len(trained)
+    told = {"study": name, "task": options.task, "stage": stage, "scored": len(now_scored), "problems": problems}
+    told |= {"failed": len(lacking) - len(now_scored), "not_trained": untrained}
     if options.json:
         print(json.dumps(told))
     else:
-        console.print(f"{name}: {len(lacking)} runs scored on {options.task}, {len(rows) - len(lacking)} had it")
-    return 1 if not finished else 2 if problems else 0
+        _show(name, options.task, told, [row for run in records.values() for row in run], len(rows) - len(lacking))
+    if told["failed"] or not (finished or untrained):
+        return 1
+    return 2 if problems else 0
+
+
+def _show(name: str, task: str, told: Mapping[str, Any], records: Sequence[Mapping[str, Any]], had: int) -> None:
+    """The scores by language, over all runs that have them, and what became of the runs."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for row in records:
+        if isinstance(row["value"], int | float):
+            values.setdefault((row["language"], row["metric"]), []).append(float(row["value"]))
+    if values:
+        table = Table("language", "metric", "runs", "mean", "lowest", "highest")
+        for (language, metric), own in sorted(values.items()):
+            numbers = (statistics.fmean(own), min(own), max(own))
+            table.add_row(language, metric, str(len(own)), *(f"{number:.3f}" for number in numbers))
+        console.print(table)
+    words = [f"{told['scored']} runs scored on {task}", f"{had} had it"]
+    words += [f"{told['failed']} failed (babelscale why {name})"] if told["failed"] else []
+    words += [f"{told['not_trained']} are not trained yet and left out"] if told["not_trained"] else []
+    console.print(f"{name}: {', '.join(words)}; by cell, with intervals: babelscale report {name}", soft_wrap=True)
+
+
+def _records(store: Store, run: str, stage: str) -> list[dict[str, Any]]:
+    """A run's records of a stage, or of a task that needs no block."""
+    found = read_lines(store.run(run) / "records.jsonl")
+    return [row for row in found if str((row.get("details") or {}).get("stage", row["task"])) == stage]
+
+
+def _not_in_vain(store: Store, stages: set[str], stage: str, runs: Sequence[str]) -> set[str]:
+    """Without other stages of the same name that no run has a record of: asked for once, with what could not be scored,
+    they would fail every run again."""
+    name = stage.partition("@")[0]
+    rivals = {each for each in stages if "@" in each and each != stage and each.partition("@")[0] == name}
+    return stages - {rival for rival in rivals if not any(_records(store, run, rival) for run in runs)}
 
 
 def _told(show: Console, folders: Sequence[Path]) -> list[str]:
@@ -99,6 +151,7 @@ def _stage(store: Store, options: Namespace) -> str:
         name, block = _name(options), _block(store, options)
     if missing := missing_path(store, block):
         raise BadInput(f"tasks.{name}.{missing[0]}: {missing[1]} is neither here nor under {store.benchmarks}")
+    must_hold_its_task(store, name, block)
     block = with_its_files(store, name, block)
     stage = stage_of(name, block)
     keep_stages(store, {stage: block.frozen()})

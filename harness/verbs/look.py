@@ -25,6 +25,7 @@ from sweeps.study import load_study
 from sweeps.where import matches
 
 _FOLLOW_SECONDS = 0.5
+_MOST_NAMED = 12
 _STATES: tuple[State, ...] = ("done", "running", "queued", "waiting", "stopped", "killed", "failed", "unknown")
 
 
@@ -44,7 +45,9 @@ def pick(ids: list[str], start: str) -> str:
     found = [one for one in ids if one == start] or [one for one in ids if one.startswith(start)]
     if len(found) != 1:
         what = f"{len(found)} runs begin with" if found else "no run begins with"
-        raise BadInput(f"{what} {start!r}; babelscale plan lists them")
+        shown = found or ids
+        more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
+        raise BadInput(f"{what} {start!r}: name one of {', '.join(shown[:_MOST_NAMED])}{more}")
     return found[0]
 
 

@@ -101,7 +101,11 @@ def sync(options: Namespace) -> int:
     else:
         console.print(", ".join(f"{count} {did}" for did, count in sorted(counts.items())), highlight=False)
         if set(counts) <= {"unchanged", "not begun"} and not studies_sent and not unread:
-            console.print("W&B has all of it already: nothing was sent")
+            offline = all(tracking.mode == "offline" for _, tracking in chosen)
+            has = "runs/<id>/wandb holds all of it already" if offline else "W&B has all of it already"
+            console.print(f"{has}: nothing was sent", highlight=False)
+        elif any(tracking.mode == "offline" for _, tracking in chosen) and counts["sent"]:
+            console.print("written beside the runs: `wandb sync FOLDER`, or this command with a network, sends it")
     return int(counts["failed"] > 0 or bool(unread))
 
 
@@ -140,11 +144,12 @@ def dashboard(options: Namespace) -> int:
     quieten(scratch)
     try:
         tracking = tracking_of(study["execution"])
-        board, why = board_of(store, study), _why_not(study, tracking)
+        board, why, wanted = board_of(store, study), _why_not(study, tracking), tracking.mode == "online"
         if options.picture:
             from harness.track.picture import draw, records_of
 
             draw(board, records_of(store, study), Path(options.picture))
+            _say(f"picture: {options.picture}")
         if tracking.mode == "online":
             try:
                 where = save(store, board, Server(tracking).tracking)
@@ -162,4 +167,4 @@ def dashboard(options: Namespace) -> int:
         print(json.dumps({"written": str(path), "why": why}))
     else:
         console.print(f"{why}: what would be sent is in {path}", highlight=False, soft_wrap=True)
-    return 0
+    return int(wanted)

@@ -18,8 +18,10 @@ from tiny import SENTENCES, documents, finish, study_text, submit_here
 
 from harness.corpus.tokenizer import Tokenizer
 from harness.evaluate.tasks.sib200 import Sib200
+from harness.launch import queue
 from harness.launch.stages import with_its_files
-from harness.store import Store, read_json, read_lines
+from harness.store import Store, read_json, read_lines, write_json
+from harness.verbs.show import watch_study
 from models.heads import build_masked_lm
 from models.huggingface import export_folder
 from models.sizes import EncoderConfig
@@ -71,6 +73,50 @@ def test_a_finished_study_is_scored_on_a_benchmark_once_and_its_records_say_how(
     assert stage_records(store, run.id, "heldout"), "and nothing that was there is lost"
     kept = list((store.run(run.id) / "tasks" / told["stage"]).glob("eng_Latn-*.json"))
     assert len(kept) == 1 and len(read_json(kept[0])["languages"]["eng_Latn"]["said"]) == 16, "each item's prediction"
+
+
+def test_a_folder_without_the_benchmark_is_refused_before_anything_is_asked_of_a_run(
+    tiny_store: Callable[[str], Store], sib: Path, tmp_path: Path
+) -> None:
+    store = tiny_store("wrong")
+    submit_here(store, study_text("wrong", steps=4))
+    early = babelscale("evaluate", "wrong", "--task", "sib200", "--data", sib, *SHORT, root=store.root)
+    assert early.returncode == 2 and "no run of wrong is trained yet" in early.stderr
+    finish(store, "wrong")
+    before = read_json(store.studies / "wrong.json")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for task, data, words in (
+        ("sib200", tmp_path, "unpack SIB-200's data/annotated there"), ("xnli", sib, "unpack XNLI-1.0 there"),
+        ("sib200", tmp_path / "file", "is a file"),
+    ):  # fmt: skip
+        refused = babelscale("evaluate", "wrong", "--task", task, "--data", data, root=store.root)
+        assert refused.returncode == 2 and words in refused.stderr and refused.stderr.count("\n") == 1
+        assert read_json(store.studies / "wrong.json") == before
+    study = tmp_path / "study.yaml"
+    asks = study_text("other", steps=4).replace("evaluate: [heldout]", "evaluate: [heldout, sib200]")
+    study.write_text(f"{asks}tasks: {{sib200: {{data: {tmp_path}}}}}\n", encoding="utf-8")
+    refused = babelscale("submit", study, root=store.root)
+    assert (
+        refused.returncode == 2 and "unpack SIB-200" in refused.stderr and not (store.studies / "other.json").exists()
+    )
+    # A stage that failed in every run is asked for no more once another of its name is.
+    in_vain = before | {"evaluate": ["heldout", "sib200@00000000"]}
+    write_json(store.studies / "wrong.json", in_vain)
+    told = answer("evaluate", "wrong", "--task", "sib200", "--data", sib, *SHORT, root=store.root)
+    assert (told["scored"], told["failed"], told["not_trained"]) == (1, 0, 0)
+    assert read_json(store.studies / "wrong.json")["evaluate"] == ["heldout", told["stage"]]
+    shown = babelscale("evaluate", "wrong", "--task", "sib200", "--data", sib, *SHORT, root=store.root).stdout
+    assert "highest" in shown and "0 runs scored on sib200, 1 had it" in shown
+
+
+def test_only_runs_that_are_trained_are_scored(tiny_store: Callable[[str], Store], sib: Path) -> None:
+    store = tiny_store("some")
+    _, (first, second) = submit_here(store, study_text("some", "{languages: [[en, de, ru]], seed: [0, 1]}", steps=4))
+    queue.start(store, "some", 1, [first.id])
+    assert not watch_study(store, "some") and (store.run(first.id) / "done.json").exists()
+    told = answer("evaluate", "some", "--task", "sib200", "--data", sib, *SHORT, root=store.root)
+    assert (told["scored"], told["not_trained"]) == (1, 1)
+    assert not (store.run(second.id) / "attempts").exists() and not (store.run(second.id) / "final").exists()
 
 
 def test_files_that_changed_at_their_place_are_scored_anew(

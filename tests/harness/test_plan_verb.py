@@ -138,6 +138,16 @@ def test_a_finished_run_is_the_measure_of_its_shape(
     points, overhead = seen_points(store, DEVICES["cpu"])
     assert ([point.seconds for point in points], overhead) == ([0.5], 7.0)
     assert seen_points(store, DEVICES["h100"]) == ([], 0.0)
+    folder = store.run(runs[0].id)  # scored on one more task, an hour later
+    write_json(folder / "done.json", done | {"finished": "2026-01-01T11:00:10Z"})
+    write_json(folder / "attempts" / "001" / "exit.json", {"time": "2026-01-01T10:00:10Z"})
+    (folder / "attempts" / "002").mkdir()
+    (folder / "metrics.jsonl").write_text('{"attempt": 1, "step": 6}\n', encoding="utf-8")
+    again, overhead = seen_points(store, DEVICES["cpu"])
+    assert (again, overhead) == (points, 7.0)
+    (folder / "metrics.jsonl").write_text('{"attempt": 1, "step": 3}\n{"attempt": 2, "step": 6}\n', encoding="utf-8")
+    assert seen_points(store, DEVICES["cpu"]) == ([], 0.0), "two attempts share its seconds"
+    (folder / "metrics.jsonl").write_text('{"attempt": 1, "step": 6}\n', encoding="utf-8")
     path = tmp_path / "planned.yaml"
     path.write_text(text.replace("execution: {}", "execution: {slots: 2}"), encoding="utf-8")
     code, shown = plan(path, "--root", store.root, "--json")

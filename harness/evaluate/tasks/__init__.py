@@ -30,7 +30,9 @@ def task_named(name: str) -> Task:
     if name in BY_NAME:
         return BY_NAME[name]
     path = Path(name)
-    if path.suffix != ".py" or not path.is_file():
+    if path.suffix == ".py" and not path.is_file():
+        raise BadInput(f"there is no file {path}: a task of your own is named by its path")
+    if path.suffix != ".py":
         raise BadInput(f"no task is called {name!r}: there are {', '.join(BY_NAME)}, or name a Python file of your own")
     spec = importlib.util.spec_from_file_location(f"babelscale_task_{path.stem}", path)
     assert spec is not None and spec.loader is not None

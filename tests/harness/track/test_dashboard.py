@@ -89,7 +89,7 @@ def test_one_that_a_person_deleted_is_made_again_and_an_outage_makes_no_second(
         before = dict(wandb.views)
         wandb.down = True
         unsent = track(store, environment(wandb), "dashboard", "grid")
-        assert unsent.returncode == 0 and "what would be sent is in" in unsent.stdout and wandb.views == before
+        assert unsent.returncode == 1 and "what would be sent is in" in unsent.stdout and wandb.views == before
         wandb.down = False
         assert track(store, environment(wandb), "dashboard", "grid").returncode == 0
         assert set(wandb.views) == set(before)
