@@ -59,8 +59,8 @@ def skipped(points: pd.DataFrame) -> str:
 def draw(points: pd.DataFrame, df: pd.DataFrame, study: Study, state: Completeness) -> Figure:
     """A grid of small panels drawn on one canvas: a hundred of matplotlib's axes take ten times as long."""
     codes = list(dict.fromkeys(points["language"]))
-    columns = min(len(codes), 6 if len(codes) <= 36 else 10)
-    down = math.ceil(len(codes) / columns)
+    down = math.ceil(len(codes) / (6 if len(codes) <= 36 else 10))
+    columns = math.ceil(len(codes) / down)  # rows of one length, or nearly
     each = 0.72 if columns > 6 else 1.0 if down > 1 else 1.5
     notes = [*lines.about(df, study, state, _part(df)), *lines.one_seed(points)]
     page = columns > 3

@@ -2,8 +2,8 @@
 
 Started by `start` (detached, so the prompt comes back), it prepares what the runs share (tokenizers, shards), then
 keeps `slots` runs going until none is left that may still succeed. It holds a lease on its study, so a second one ends
-at once. SIGTERM asks it to stop: the runs save and end, then so does it. Killed, it loses nothing: runs go on, and
-the next queue takes up what is left.
+at once; `ask` tells the one that runs that the study was submitted anew. SIGTERM asks it to stop: the runs save and
+end, then so does it. Killed, it loses nothing: runs go on, and the next queue takes up what is left.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from harness.store import Store, lease, now, read_json, write_json
 from sweeps.errors import BadInput
 
 POLL_SECONDS = 0.5
+_HEARD_SECONDS = 5.0
+"""Within which a queue that ends has ended, or one that goes on has heard; a longer one is at its preparation."""
 
 
 class _AskedToStop(Exception):
@@ -62,6 +64,7 @@ def queue_state(store: Store, study: str) -> dict[str, Any]:
 
 def start(store: Store, study: str, slots: int | None, only: list[str]) -> int:
     """Start the queue detached; returns its process id."""
+    _asked_path(store, study).unlink(missing_ok=True)  # of a queue that was killed before it heard
     log = store.studies / f"{study}.queue.log"
     command = [sys.executable, "-m", "harness.launch.queue", str(store.root), study, str(slots or 0), *only]
     with log.open("ab") as stream:
@@ -78,6 +81,22 @@ def start(store: Store, study: str, slots: int | None, only: list[str]) -> int:
     who = {"pid": process.pid, "identity": identity(process.pid), "host": socket.gethostname()}
     write_json(queue_path(store, study), who | {"phase": "starting"})
     return process.pid
+
+
+def _asked_path(store: Store, study: str) -> Path:
+    return store.studies / f"{study}.queue.asked"
+
+
+def ask(store: Store, study: str, slots: int | None, only: list[str]) -> None:
+    """Have the queue that runs take the study's runs as they are frozen now; where it has just ended, start one."""
+    path = _asked_path(store, study)
+    write_json(path, {"only": only})
+    deadline = time.monotonic() + _HEARD_SECONDS
+    while path.exists() and time.monotonic() < deadline:
+        if not queue_state(store, study)["alive"]:
+            start(store, study, slots, only)
+            return
+        time.sleep(POLL_SECONDS / 5)
 
 
 def stop(store: Store, study: str, *, wait_seconds: float = 60.0) -> bool:
@@ -120,6 +139,28 @@ class Queue:
         self.tries: dict[str, int] = {}
         self.stopping = False
         self.identity = identity(os.getpid())
+        self.widest = self._widest()
+
+    def _widest(self) -> int:
+        """Devices of the run that takes most: those of a slot."""
+        return max(int(execution_of_run(self.study, run)["devices"]) for run in self.study["runs"])
+
+    def renewed(self) -> bool:
+        """Whether the study was submitted anew: what it wants now is to do then, and what is under way goes on."""
+        path = _asked_path(self.store, self.study["name"])
+        if self.stopping or not path.exists():
+            return False
+        only = read_json(path)["only"]
+        path.unlink()
+        self.study = frozen_study(self.store, self.study["name"])
+        self.execution, self.branches = self.study["execution"], self.study.get("branches", {})
+        going = {entry.run for entry in self.active}
+        wanted = {run for run in self.study["runs"] if not only or run in only or run in self.todo} - going
+        self.todo = sorted(wanted, key=self._cost, reverse=True)
+        if visible_gpus():
+            self.widest = max(self.widest, self._widest())  # a slot keeps the devices that it has
+            self.slots = min(self.slots, max(1, len(visible_gpus()) // self.widest))
+        return True
 
     def _cost(self, run: str) -> float:
         return float(read_json(self.store.run(run) / "run.json")["axes"]["flops"])
@@ -158,6 +199,8 @@ class Queue:
                 self.active.remove(entry)
                 self._close(entry)
                 release(self.store, self.branches)
+        if self.renewed():
+            self.prepare()
         while not self.stopping and len(self.active) < self.slots and (run := self._next()) is not None:
             self._launch(run)
         self.say("stopping" if self.stopping else "running", active=[entry.run for entry in self.active])
@@ -212,7 +255,7 @@ class Queue:
         write_json(attempt_folder / "execution.json", settings | provenance(self.store))
         executor = submitit.LocalExecutor(folder=attempt_folder)
         devices = int(execution["devices"])
-        first = slot * max(int(execution_of_run(self.study, each)["devices"]) for each in self.study["runs"])
+        first = slot * self.widest
         gpus = visible_gpus()[first : first + devices]
         executor.update_parameters(
             timeout_min=max(1, round(float(execution["hours"]) * 60)),
@@ -243,7 +286,8 @@ class Queue:
 
     def wait_for_strangers(self) -> None:
         """Runs of an earlier queue that was killed go on by themselves; stay until they end, then finish them."""
-        while not self.stopping and any(
+        asked = _asked_path(self.store, self.study["name"])
+        while not (self.stopping or asked.exists()) and any(
             observe(self.store, run, self.study["evaluate"]).state == "running" for run in self.todo
         ):
             self.say("running", active=[])
@@ -262,19 +306,22 @@ class Queue:
         while True:
             while self.step():
                 time.sleep(POLL_SECONDS)
-            if self.stopping or not self.todo:
+            if self.renewed():
+                self.prepare()
+            elif self.stopping or not self.todo:
                 return
-            self.wait_for_strangers()
+            else:
+                self.wait_for_strangers()
 
 
 def main(arguments: list[str]) -> None:
     root, name, slots, *only = arguments
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of this process; each run sets its own
     store = Store(root)
-    study = frozen_study(store, name)
     with lease(store.studies / f"{name}.queue", wait=False) as held:
         if not held:
             return
+        study = frozen_study(store, name)
         queue = Queue(store, study, int(slots) or default_slots(study), only)
         _guarded(queue, queue.run)
 

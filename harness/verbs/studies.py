@@ -102,9 +102,10 @@ def begin(store: Store, options: Namespace, *, note: str | None = None) -> tuple
     queue_ended(store, name)  # one that is about to end would not see what is wanted now
     study, runs, every = frozen(store, options, note=note)
     missing = [run.id for run in runs if observe(store, run.id, study.stages).state != "done"]
-    if missing and not queue.queue_state(store, study.name)["alive"]:
+    if missing:
         only = missing if len(runs) < len(every) else []
-        queue.start(store, study.name, options.slots or study.execution.slots, only)
+        alive = queue.queue_state(store, study.name)["alive"]
+        (queue.ask if alive else queue.start)(store, study.name, options.slots or study.execution.slots, only)
     return study, runs, len(missing)
 
 
@@ -116,14 +117,33 @@ def submit(options: Namespace) -> int:
     if options.throttle:
         raise BadInput("--throttle is for --cluster slurm; here, --slots says how many runs go at the same time")
     store = Store(options.root)
+    running = _running(store, load_study(options.study, options.profile).name)
     study, runs, missing = begin(store, options)
+    here = running & {run.id for run in runs}
+    former = len(running) - len(here)
+    if former:
+        stderr.print(
+            f"{former} running runs are of the study as it was before: they go on to their end, and the others wait "
+            "for their slots",
+            soft_wrap=True,
+        )
     if options.json:
         print(json.dumps({"study": study.name, "runs": len(runs), "to_do": missing}))
     elif missing:
-        console.print(f"{study.name}: {missing} of {len(runs)} runs to do, started; babelscale watch {options.study}")
+        already = f" ({len(here)} of them running already)" if here else ""
+        to_do = f"{missing} of {len(runs)} runs to do{already}, started"
+        console.print(f"{study.name}: {to_do}; babelscale watch {options.study}", soft_wrap=True)
     else:
         console.print(f"{study.name}: all {len(runs)} runs are done; babelscale report {options.study}")
     return 0
+
+
+def _running(store: Store, name: str) -> set[str]:
+    """The runs of the study as it was last submitted that are under way."""
+    if not (store.studies / f"{name}.json").is_file():
+        return set()
+    study = frozen_study(store, name)
+    return {run for run in study["runs"] if observe(store, run, study["evaluate"]).state == "running"}
 
 
 def run(options: Namespace) -> int:

@@ -12,6 +12,7 @@ from test_cli import answer, babelscale
 from tiny import finish, start_queue, study_text, submit_here
 
 from harness.launch import queue
+from harness.launch.observe import observe
 from harness.store import Store, read_json, write_json
 
 
@@ -94,6 +95,37 @@ def test_logs_are_followed_until_the_run_ends(tiny_store: Callable[[str], Store]
     process.wait(30)
     lost = babelscale("logs", "followed", "--cell", run.id, "--rank", "3", root=store.root)
     assert lost.returncode == 2 and "there are logs of ranks 0" in lost.stderr
+
+
+def test_a_study_that_is_submitted_anew_tells_of_the_runs_that_are_under_way(
+    tiny_store: Callable[[str], Store], tmp_path: Path
+) -> None:
+    store, path = tiny_store("anew"), tmp_path / "anew.yaml"
+    path.write_text(study_text("anew", steps=400), encoding="utf-8")
+    assert babelscale("submit", path, root=store.root).returncode == 0
+    (run,) = read_json(store.studies / "anew.json")["runs"]
+    wait_for(lambda: observe(store, run, ["heldout"]).state == "running")
+    again = babelscale("submit", path, root=store.root)
+    assert "1 of 1 runs to do (1 of them running already), started" in " ".join(again.stdout.split()), again
+    path.write_text(study_text("anew", steps=4), encoding="utf-8")
+    changed = babelscale("submit", path, root=store.root)
+    assert "1 running runs are of the study as it was before" in changed.stderr and "already" not in changed.stdout
+    told = babelscale("watch", "anew", root=store.root)
+    assert told.returncode == 0, told.stdout
+    wait_for(lambda: (store.run(run) / "done.json").exists())
+
+
+def test_a_queue_takes_what_is_submitted_while_it_runs(tiny_store: Callable[[str], Store], tmp_path: Path) -> None:
+    store, path = tiny_store("wider"), tmp_path / "wider.yaml"
+    path.write_text(study_text("wider", "{languages: [[en, de, ru]], seed: [0, 1]}", steps=300), encoding="utf-8")
+    assert babelscale("submit", path, "--where", "seed == 0", "--slots", "1", root=store.root).returncode == 0
+    first, second = read_json(store.studies / "wider.json")["runs"]
+    wait_for(lambda: observe(store, first, ["heldout"]).state == "running")
+    assert babelscale("submit", path, root=store.root).returncode == 0
+    assert babelscale("watch", "wider", root=store.root).returncode == 0
+    for run in (first, second):
+        assert (store.run(run) / "done.json").exists() and len(list((store.run(run) / "attempts").iterdir())) == 1
+    assert not list(store.studies.glob("*.asked"))
 
 
 def test_status_by_an_axis_counts_each_of_its_values(tiny_store: Callable[[str], Store]) -> None:
