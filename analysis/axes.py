@@ -148,9 +148,9 @@ def counts_plane(df: pd.DataFrame, axes: Sequence[str], *, follow: Sequence[str]
         cautions.append(f"runs on other language sets of the same size are left out here ({len(every) - len(runs)})")
     if "tokenizer_languages" not in axes:
         nested = len(runs)
-        runs, words_ = _one_policy(runs, ["K", *axes])
+        runs, policy = _one_policy(runs, ["K", *axes])
         if len(runs) < nested:
-            cautions.append(f"runs of another tokenizer are left out here ({nested - len(runs)}); kept: {words_}")
+            cautions.append(f"runs of another tokenizer are left out here ({nested - len(runs)}); kept: {policy}")
     out = part.out + len(every) - len(runs)
     return replace(part, rows=_of_runs(part.rows, runs, every), cautions=tuple(cautions), out=out)
 
@@ -163,8 +163,8 @@ def _one_policy(runs: pd.DataFrame, cell: list[str]) -> tuple[pd.DataFrame, str]
         for t in sorted(of.unique(), reverse=True)
     ]
     policies.append(("one of each run's own languages", runs[of == runs["K"]]))
-    words_, kept = max(policies, key=lambda pair: (len(pair[1][cell].drop_duplicates()), len(pair[1])))
-    return kept, words_
+    policy, kept = max(policies, key=lambda pair: (len(pair[1][cell].drop_duplicates()), len(pair[1])))
+    return kept, policy
 
 
 def _runs(df: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ class Outcome:
 BITS = Outcome("bits per byte", "heldout", "heldout", "bits_per_byte", +1, 1.0, "bits per byte", 3)
 ACCURACY = Outcome("zero-shot accuracy", "intents", "test", "accuracy", -1, 100.0, "points", 1, zero_shot=True)
 
-_MAIN_METRICS = ("accuracy", "f1", "span_f1", "matthews", "pearson")
+MAIN_METRICS = ("accuracy", "f1", "span_f1", "matthews", "pearson")
 """Of a task with several, the first of these is the outcome."""
 _NO_TASK = ("heldout", "training")
 CONTROL = "-random"
@@ -58,7 +58,7 @@ def outcomes(df: pd.DataFrame) -> list[Outcome]:
     found = [BITS]
     for task, own in rows.groupby("task", sort=True):
         metrics = set(own["metric"])
-        metric = next((m for m in _MAIN_METRICS if m in metrics), min(metrics))
+        metric = next((m for m in MAIN_METRICS if m in metrics), min(metrics))
         splits = set(own.loc[own["metric"] == metric, "split"])
         split = "test" if "test" in splits else min(splits)
         if (task, split, metric) == (ACCURACY.task, ACCURACY.split, ACCURACY.metric):
@@ -186,11 +186,17 @@ def ratio_interval(part: pd.Series, whole: pd.Series, level: float = 0.95) -> In
     if n == 1 or not b:
         return Interval(ratio, math.nan, math.nan, n)
     (aa, ab), (_, bb) = both.cov().to_numpy() * t_quantile(n - 1, level) ** 2 / n
+    return Interval(ratio, *fieller(a, b, aa, ab, bb), n)
+
+
+def fieller(a: float, b: float, aa: float, ab: float, bb: float) -> tuple[float, float]:
+    """Ends of Fieller's interval of a / b. aa, ab, bb: the estimates' variances and covariance, times the square of the
+    Student-t quantile. NaN where it has none, b being not seen to differ from 0."""
     lead, middle, rest = b * b - bb, a * b - ab, a * a - aa
     if lead <= 0:
-        return Interval(ratio, math.nan, math.nan, n)
+        return math.nan, math.nan
     half = math.sqrt(max(0.0, middle**2 - lead * rest))
-    return Interval(ratio, (middle - half) / lead, (middle + half) / lead, n)
+    return (middle - half) / lead, (middle + half) / lead
 
 
 def paired(arm: pd.Series, baseline: pd.Series) -> pd.Series:

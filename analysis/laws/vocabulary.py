@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.axes import Slice, counts_plane
 from analysis.laws.fit import RESAMPLES, Fit, LawAbsent, fit, trunk_of
 from analysis.laws.forms import VOCABULARY, Array
-from analysis.statistics import Interval, Outcome, final, run_means, scored, t_quantile
+from analysis.statistics import Interval, Outcome, fieller, final, run_means, scored, t_quantile
 
 BEYOND = 4.0
 """Times the largest V that was run, or a part of the smallest: farther the parabola is not believed."""
@@ -163,10 +163,6 @@ def _vertex_interval(x: Array, y: Array) -> tuple[float, float]:
     freedom = len(x) - 3
     residual = y - design @ theta
     spread = np.linalg.inv(design.T @ design) * float(residual @ residual) / freedom * t_quantile(freedom) ** 2
-    above, below = -theta[1], 2 * theta[2]  # the vertex is above / below
-    aa, ab, bb = spread[1, 1], -2 * spread[1, 2], 4 * spread[2, 2]
-    lead, middle, rest = below**2 - bb, above * below - ab, above**2 - aa
-    if lead <= 0:
-        return float("nan"), float("nan")
-    half = np.sqrt(max(0.0, middle**2 - lead * rest))
-    return float(x.mean() + (middle - half) / lead), float(x.mean() + (middle + half) / lead)
+    # The vertex is -b / 2c.
+    low, high = fieller(-theta[1], 2 * theta[2], spread[1, 1], -2 * spread[1, 2], 4 * spread[2, 2])
+    return float(x.mean() + low), float(x.mean() + high)

@@ -10,7 +10,7 @@ from harness.arguments import positive
 from sweeps.tasks import TaskBlock
 
 EVALUATE = """\
-Scores a study's finished runs on one more task: heldout, intents, a benchmark that the study file has under `tasks`,
+Scores a study's trained runs on one more task: heldout, intents, a benchmark that the study file has under `tasks`,
 or any benchmark with the folder of its official files or a Hugging Face data set (hf:NAME[:CONFIG][@SPLIT]):
 
   babelscale evaluate STUDY --task sib200 --data sib-200/annotated --rates 1e-3,3e-3

@@ -35,7 +35,7 @@ def described(store: Store, run: str) -> dict[str, Any]:
     except ValueError as error:
         raise BadInput(f"{path} is not valid JSON ({error}): {_AGAIN}") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     parts = told if isinstance(told, dict) else {}
     axes, science, origin = (parts.get(name) for name in ("axes", "science", "origin"))
     if not (isinstance(axes, dict) and isinstance(science, dict) and isinstance(origin, dict)):
@@ -61,7 +61,7 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if cut and (folder / "done.json").exists():  # it is done once all of them are written
         raise BadInput(_wrong(path, len(lines) + 1, "it is cut short though the run is done"))
     found = []
@@ -103,7 +103,8 @@ def parts_of(path: Path, number: int, told: dict[str, Any], name: str) -> dict[s
     return value
 
 
-def _unreadable(path: Path, error: OSError) -> BadInput:
+def unreadable(path: Path, error: OSError) -> BadInput:
+    """What is said of a file that is there and cannot be read."""
     return BadInput(f"{path} cannot be read ({error.strerror}): see to its owner and mode")
 
 
@@ -120,6 +121,6 @@ def passed_over(folder: Path) -> list[tuple[int, int]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise BadInput(f"{path} does not say what steps were passed over: remove it, or do the run again") from error

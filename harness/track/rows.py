@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.attempts import read_or_empty
-from harness.track.files import line_of, parts_of, passed_over, records_in, whole_number
-from sweeps.errors import BadInput
+from harness.track.files import line_of, parts_of, passed_over, records_in, unreadable, whole_number
 
 AXES = ("tokens", "step")
 """What the panels are drawn over. Steps of two batch sizes are no common measure, tokens are: they come first."""
@@ -70,27 +69,26 @@ class Metrics:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise BadInput(f"{self._path} cannot be read ({error.strerror}): see to its owner and mode") from error
+            raise unreadable(self._path, error) from error
         self._offset += len(read)
         *lines, self._rest = (self._rest + read).split(b"\n")
-        return [row for line in lines if (row := self._row(line)) is not None]
+        ends = [stop for _, stop in passed_over(self._folder)] if lines else []
+        return [row for line in lines if (row := self._row(line, ends)) is not None]
 
-    def _row(self, line: bytes) -> Row | None:
+    def _row(self, line: bytes, ends: Sequence[int]) -> Row | None:
+        """`ends`: steps to which the run had come when it went back."""
         self._lines += 1
         told = line_of(self._path, self._lines, line)
         step, attempt = (whole_number(self._path, self._lines, told, name) for name in ("step", "attempt"))
         if step <= self.step:
             return None
         self.step, self.tokens = step, whole_number(self._path, self._lines, told, "tokens", 0)
+        returns = sum(stop <= step for stop in ends)
         epochs = parts_of(self._path, self._lines, told, "epochs")
-        data: dict[str, Any] = {"step": step, "tokens": self.tokens, ATTEMPT: attempt, RETURNS: self._returns(step)}
+        data: dict[str, Any] = {"step": step, "tokens": self.tokens, ATTEMPT: attempt, RETURNS: returns}
         data |= {name: told[field] for field, name in _NAMES.items() if field in told}
         data |= {f"epochs/{language}": passed for language, passed in epochs.items()}
         return Row(step, {name: value for name, value in data.items() if _finite(value)})
-
-    def _returns(self, step: int) -> int:
-        """How often the run had gone back on its way to this step."""
-        return sum(stop <= step for _, stop in passed_over(self._folder))
 
 
 def _finite(value: Any) -> bool:

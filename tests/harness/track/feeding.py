@@ -9,11 +9,13 @@ from pathlib import Path
 
 from running import wait_for
 from tiny import study_text, submit_here
+from trainer import line
 
 from harness.launch.attempts import EXECUTION
 from harness.launch.freeze import frozen_study
 from harness.launch.provenance import provenance
 from harness.store import Store, append_lines, now, write_json
+from harness.train.heartbeat import Journal
 
 TRAINER = Path(__file__).with_name("trainer.py")
 STEPS = 12
@@ -81,6 +83,16 @@ def submitted(store: Store) -> str:
     """The run of the study `shown`."""
     _, (run,) = submit_here(store, study_text("shown", steps=STEPS, execution="{track: {project: tested}}"))
     return run.id
+
+
+def trained_pair(store: Store, axes: str) -> list[str]:
+    """The runs of the study `pair`, trained, as their files say, and not scored."""
+    _, runs = submit_here(store, study_text("pair", axes, STEPS, "{track: {project: tested}}"))
+    for run in runs:
+        journal = Journal(store.run(run.id) / "metrics.jsonl")
+        for step in range(1, STEPS + 1):
+            journal.write(line(1, step))
+    return [run.id for run in runs]
 
 
 def score(store: Store, run: str) -> None:

@@ -9,21 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feeding import STEPS, score
+from feeding import score, trained_pair
 from test_cli import answer, babelscale
-from tiny import study_text, submit_here
-from trainer import line
 
-from analysis.statistics import _MAIN_METRICS
+from analysis.statistics import MAIN_METRICS
 from harness.store import Store, append_lines
 from harness.track.dashboard import HEADLINES, board_of
 from harness.track.identity import Identity, card_of, wandb_id
 from harness.track.rows import scores
 from harness.track.server import Seen, settle
 from harness.track.settings import Tracking
-from harness.train.heartbeat import Journal
-
-OFFLINE = {"WANDB_MODE": "offline"}
 
 
 @pytest.fixture
@@ -32,13 +27,10 @@ def pair(tiny_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("WANDB_MODE", "offline")
     store = tiny_store("files")
     axes = "{languages: [[en, ru], [en, de, ru]]}"
-    _, runs = submit_here(store, study_text("pair", axes, STEPS, "{track: {project: tested}}"))
+    runs = trained_pair(store, axes)
     for run in runs:
-        journal = Journal(store.run(run.id) / "metrics.jsonl")
-        for step in range(1, STEPS + 1):
-            journal.write(line(1, step))
-        score(store, run.id)
-    return store, [run.id for run in runs]
+        score(store, run)
+    return store, runs
 
 
 def cut(path: Path) -> None:
@@ -172,7 +164,7 @@ def test_group_means_are_those_of_the_report() -> None:
 
 def test_a_panel_stands_for_each_metric_that_findings_are_judged_on(pair: tuple[Store, list[str]]) -> None:
     store, (run, _) = pair
-    assert set(_MAIN_METRICS) <= set(HEADLINES)
+    assert set(MAIN_METRICS) <= set(HEADLINES)
     rows = [record("stsb", "de", 0.5, "pearson") | {"details": {}}, record("stsb", "de", 0.4, "spearman")]
     append_lines(store.run(run) / "records.jsonl", rows)
     study = {"name": "pair", "question": "?", "runs": [run], "groups": {"high": ["en"], "low": ["de"]}}

@@ -13,16 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from feeding import HELDOUT, STEPS, Attempt, feeders, score, submitted
+from feeding import HELDOUT, STEPS, Attempt, feeders, score, submitted, trained_pair
 from running import wait_for
 from test_cli import COMMAND, subprocess
-from tiny import study_text, submit_here
-from trainer import line
 from wandb_server import WandbServer, serving
 
 from harness.store import Store
 from harness.track.feeder import AGAIN_SECONDS
-from harness.train.heartbeat import Journal
 
 KEY = "aB3dE6gH" * 5
 
@@ -105,15 +102,11 @@ def test_a_study_that_is_done_has_its_figures_and_records_in_a_run_of_its_own(
 ) -> None:
     store = tiny_store("whole")
     axes = "{languages: [[en, ru], [en, de, ru]], seed: [0, 1]}"
-    _, runs = submit_here(store, study_text("pair", axes, STEPS, "{track: {project: tested}}"))
-    for run in runs:
-        journal = Journal(store.run(run.id) / "metrics.jsonl")
-        for step in range(1, STEPS + 1):
-            journal.write(line(1, step))
+    runs = trained_pair(store, axes)
     for run in runs[1:]:
-        score(store, run.id)
+        score(store, run)
     assert "4 sent" in sync(store, wandb, "pair").stdout and not wandb.artifacts, "one run is not done yet"
-    score(store, runs[0].id)
+    score(store, runs[0])
     told = sync(store, wandb, "pair")
     assert told.returncode == 0 and "figures and records of pair: sent" in told.stdout, told.stderr
     committed = {one["artifactTypeName"] for one in wandb.artifacts if one.get("committed")}
